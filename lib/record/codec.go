@@ -1,0 +1,685 @@
+package record
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// decode fills r from one line. The line must be a JSON object in valid UTF-8;
+// what it says is checked as far as every program relies on it.
+//
+// The members are taken apart by scanner, which leaves strings without escapes
+// where they are in the line: a record costs one copy of its line. The fuzz
+// test holds the result against encoding/json.
+func (r *Record) decode(line string) error {
+	*r = Record{Size: SizeUnknown, line: line}
+	var raw rawNames
+	err := eachMember(line, func(key, value string, member string) error {
+		return r.member(&raw, key, value, member)
+	})
+	if err != nil {
+		return err
+	}
+	if err := raw.apply(r); err != nil {
+		return err
+	}
+	return r.check()
+}
+
+// rawNames holds the base64 members until all are known, since they overrule
+// their printable forms whatever the order of the members.
+type rawNames struct{ root, path, target, remote string }
+
+func (raw *rawNames) apply(r *Record) error {
+	for _, f := range []struct {
+		name, base64 string
+		field        *string
+	}{
+		{"root_raw", raw.root, &r.Root},
+		{"path_raw", raw.path, &r.Path},
+		{"target_raw", raw.target, &r.Target},
+		{"remote_raw", raw.remote, &r.Remote},
+	} {
+		if f.base64 == "" {
+			continue
+		}
+		b, err := base64.StdEncoding.DecodeString(f.base64)
+		if err != nil {
+			return fmt.Errorf("%s is not base64", f.name)
+		}
+		*f.field = string(b)
+	}
+	return nil
+}
+
+func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
+	switch key {
+	case "kind":
+		err = text(value, (*string)(&r.Kind))
+	case "root":
+		err = text(value, &r.Root)
+	case "root_raw":
+		err = text(value, &raw.root)
+	case "path":
+		err = text(value, &r.Path)
+	case "path_raw":
+		err = text(value, &raw.path)
+	case "size":
+		err = number(value, &r.Size)
+		if err == nil && r.Size < 0 {
+			err = fmt.Errorf("is negative")
+		}
+	case "mtime":
+		err = timestamp(value, &r.MTime)
+	case "mode":
+		err = text(value, &r.Mode)
+	case "ino":
+		r.Ino, err = strconv.ParseUint(value, 10, 64)
+		if err != nil {
+			err = fmt.Errorf("is not a whole number: %s", clip(value))
+		}
+	case "ctime":
+		err = timestamp(value, &r.CTime)
+	case "btime":
+		err = timestamp(value, &r.BTime)
+	case "target":
+		err = text(value, &r.Target)
+	case "target_raw":
+		err = text(value, &raw.target)
+	case "md5":
+		if err = text(value, &r.MD5); err == nil {
+			err = digest(&r.MD5)
+		}
+	case "ignored":
+		r.Ignored = value == "true"
+		if !r.Ignored && value != "false" {
+			err = fmt.Errorf("is not true or false: %s", clip(value))
+		}
+	case "state":
+		err = text(value, &r.State)
+	case "revision":
+		err = number(value, &r.Revision)
+	case "uploaded":
+		err = timestamp(value, &r.Uploaded)
+	case "remote":
+		err = text(value, &r.Remote)
+	case "remote_raw":
+		err = text(value, &raw.remote)
+	case "action":
+		err = text(value, (*string)(&r.Action))
+	case "reason":
+		err = text(value, (*string)(&r.Reason))
+	case "status":
+		err = text(value, (*string)(&r.Status))
+	case "sent":
+		err = number(value, &r.transfer().Sent)
+	case "resumed_at":
+		err = number(value, &r.transfer().ResumedAt)
+	case "ms":
+		var ms int64
+		err = number(value, &ms)
+		r.transfer().Took = time.Duration(ms) * time.Millisecond
+	case "error":
+		r.Error, err = decodeError(value)
+	default:
+		r.extra += "," + member
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%q %w", key, err)
+	}
+	return nil
+}
+
+func (r *Record) transfer() *Transfer {
+	if r.Transfer == nil {
+		r.Transfer = new(Transfer)
+	}
+	return r.Transfer
+}
+
+// check refuses what would lead a program astray. Records of unknown kinds are
+// not checked: they only pass through.
+func (r *Record) check() error {
+	switch r.Kind {
+	case KindFile, KindDir, KindSymlink, KindSpecial:
+		if r.Path == "" {
+			return errors.New(`the record has no "path"`)
+		}
+		return CheckPath(r.Path)
+	case "":
+		return errors.New(`the record has no "kind"`)
+	}
+	return nil
+}
+
+// CheckPath returns an error unless path is relative and stays beneath its
+// root: parts separated by single slashes, none of them "." or "..", no NUL.
+func CheckPath(path string) error {
+	for rest, more := path, true; more; {
+		var part string
+		part, rest, more = strings.Cut(rest, "/")
+		switch part {
+		case "":
+			return fmt.Errorf("path %s has an empty part; paths are relative and have single slashes", clip(strconv.Quote(path)))
+		case ".", "..":
+			return fmt.Errorf("path %s has a part %q; paths stay beneath their root", clip(strconv.Quote(path)), part)
+		}
+	}
+	if strings.IndexByte(path, 0) >= 0 {
+		return fmt.Errorf("path %s has a NUL byte", clip(strconv.Quote(path)))
+	}
+	return nil
+}
+
+// append adds the record as one line of JSON, without the newline.
+func (r *Record) append(b []byte) []byte {
+	b = append(b, `{"kind":`...)
+	b = appendString(b, string(r.Kind))
+	b = appendName(b, "root", r.Root)
+	b = appendName(b, "path", r.Path)
+	if r.Kind == KindFile && r.Size >= 0 {
+		b = appendInt(b, "size", r.Size)
+	}
+	b = appendTime(b, "mtime", r.MTime)
+	b = appendText(b, "mode", r.Mode)
+	if r.Ino != 0 {
+		b = append(b, `,"ino":`...)
+		b = strconv.AppendUint(b, r.Ino, 10)
+	}
+	b = appendTime(b, "ctime", r.CTime)
+	b = appendTime(b, "btime", r.BTime)
+	b = appendName(b, "target", r.Target)
+	b = appendText(b, "md5", r.MD5)
+	if r.Ignored {
+		b = append(b, `,"ignored":true`...)
+	}
+	b = appendText(b, "state", r.State)
+	if r.Revision != 0 {
+		b = appendInt(b, "revision", r.Revision)
+	}
+	b = appendTime(b, "uploaded", r.Uploaded)
+	b = appendName(b, "remote", r.Remote)
+	b = appendText(b, "action", string(r.Action))
+	b = appendText(b, "reason", string(r.Reason))
+	b = appendText(b, "status", string(r.Status))
+	if t := r.Transfer; t != nil {
+		b = appendInt(b, "sent", t.Sent)
+		if t.ResumedAt != 0 {
+			b = appendInt(b, "resumed_at", t.ResumedAt)
+		}
+		b = appendInt(b, "ms", t.Took.Milliseconds())
+	}
+	b = append(b, r.extra...)
+	if r.Error != nil {
+		b = append(b, `,"error":`...)
+		b = r.Error.append(b)
+	}
+	return append(b, '}')
+}
+
+func (e *Error) append(b []byte) []byte {
+	if e.raw != "" {
+		return append(b, e.raw...)
+	}
+	b = append(b, `{"class":`...)
+	b = appendString(b, string(e.Class))
+	b = append(b, `,"message":`...)
+	b = appendString(b, e.Message)
+	if e.HTTP != 0 {
+		b = appendInt(b, "http", int64(e.HTTP))
+	}
+	if e.Retry {
+		b = append(b, `,"retry":true`...)
+	}
+	b = appendText(b, "xid", e.XID)
+	return append(b, '}')
+}
+
+func decodeError(value string) (*Error, error) {
+	if value == "null" {
+		return nil, nil
+	}
+	var e struct {
+		Class   Class  `json:"class"`
+		Message string `json:"message"`
+		HTTP    int    `json:"http"`
+		Retry   bool   `json:"retry"`
+		XID     string `json:"xid"`
+	}
+	if err := json.Unmarshal([]byte(value), &e); err != nil {
+		return nil, fmt.Errorf("is not an error object: %s", clip(value))
+	}
+	return &Error{Class: e.Class, Message: e.Message, HTTP: e.HTTP, Retry: e.Retry, XID: e.XID, raw: value}, nil
+}
+
+// decodeEnd reads an end record that decode has recognised by its kind.
+func decodeEnd(line string) (End, error) {
+	var e struct {
+		Version  int      `json:"v"`
+		Stage    string   `json:"stage"`
+		Records  *int64   `json:"records"`
+		Bytes    int64    `json:"bytes"`
+		Errors   int64    `json:"errors"`
+		Complete bool     `json:"complete"`
+		Scope    []string `json:"scope"`
+	}
+	if err := json.Unmarshal([]byte(line), &e); err != nil {
+		return End{}, fmt.Errorf("the end record cannot be read: %w", err)
+	}
+	if e.Version > 1 {
+		return End{}, fmt.Errorf("the stream has format version %d; this program reads version 1: update it", e.Version)
+	}
+	if e.Records == nil {
+		return End{}, errors.New(`the end record has no "records"`)
+	}
+	end := End{Version: e.Version, Stage: e.Stage, Records: *e.Records, Bytes: e.Bytes, Errors: e.Errors, Complete: e.Complete, Scope: e.Scope}
+	err := eachMember(line, func(key, _, member string) error {
+		switch key {
+		case "kind", "v", "stage", "records", "bytes", "errors", "complete", "scope":
+		default:
+			end.extra += "," + member
+		}
+		return nil
+	})
+	return end, err
+}
+
+func (e *End) append(b []byte) []byte {
+	b = append(b, `{"kind":"end","v":1,"stage":`...)
+	b = appendString(b, e.Stage)
+	b = appendInt(b, "records", e.Records)
+	b = appendInt(b, "bytes", e.Bytes)
+	b = appendInt(b, "errors", e.Errors)
+	b = append(b, `,"complete":`...)
+	b = strconv.AppendBool(b, e.Complete)
+	if len(e.Scope) > 0 {
+		b = append(b, `,"scope":[`...)
+		for i, s := range e.Scope {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(b, s)
+		}
+		b = append(b, ']')
+	}
+	b = append(b, e.extra...)
+	return append(b, '}')
+}
+
+// appendName adds a name, with its true bytes beside it when they are not
+// UTF-8, since JSON would make two such names equal.
+func appendName(b []byte, key, name string) []byte {
+	if name == "" {
+		return b
+	}
+	b = appendKey(b, key)
+	b = appendString(b, name)
+	if utf8.ValidString(name) {
+		return b
+	}
+	b = append(b, `,"`...)
+	b = append(b, key...)
+	b = append(b, `_raw":"`...)
+	b = base64.StdEncoding.AppendEncode(b, []byte(name))
+	return append(b, '"')
+}
+
+func appendKey(b []byte, key string) []byte {
+	b = append(b, `,"`...)
+	b = append(b, key...)
+	return append(b, `":`...)
+}
+
+func appendText(b []byte, key, s string) []byte {
+	if s == "" {
+		return b
+	}
+	return appendString(appendKey(b, key), s)
+}
+
+func appendInt(b []byte, key string, n int64) []byte {
+	return strconv.AppendInt(appendKey(b, key), n, 10)
+}
+
+func appendTime(b []byte, key string, t time.Time) []byte {
+	if t.IsZero() {
+		return b
+	}
+	b = append(appendKey(b, key), '"')
+	b = t.UTC().AppendFormat(b, time.RFC3339Nano)
+	return append(b, '"')
+}
+
+// appendString adds s as a JSON string. Control characters are escaped, and so
+// is everything that is not UTF-8, as U+FFFD.
+func appendString(b []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	plain := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			if r, n := utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || n > 1 {
+				i += n
+				continue
+			}
+			b = append(b, s[plain:i]...)
+			b = append(b, "\ufffd"...)
+			i++
+			plain = i
+			continue
+		}
+		if c >= 0x20 && c != '"' && c != '\\' && c != 0x7f {
+			i++
+			continue
+		}
+		b = append(b, s[plain:i]...)
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\t':
+			b = append(b, '\\', 't')
+		case '\r':
+			b = append(b, '\\', 'r')
+		default:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+		i++
+		plain = i
+	}
+	b = append(b, s[plain:]...)
+	return append(b, '"')
+}
+
+func text(value string, s *string) error {
+	if value[0] != '"' {
+		if value == "null" {
+			return nil
+		}
+		return fmt.Errorf("is not text: %s", clip(value))
+	}
+	if inner := value[1 : len(value)-1]; strings.IndexByte(inner, '\\') < 0 {
+		*s = inner
+		return nil
+	}
+	return json.Unmarshal([]byte(value), s)
+}
+
+func number(value string, n *int64) error {
+	i, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return fmt.Errorf("is not a whole number: %s", clip(value))
+	}
+	*n = i
+	return nil
+}
+
+func timestamp(value string, t *time.Time) error {
+	var s string
+	if err := text(value, &s); err != nil || s == "" {
+		return err
+	}
+	parsed, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return fmt.Errorf("is not an RFC 3339 time: %s", clip(value))
+	}
+	*t = parsed.UTC()
+	return nil
+}
+
+// digest checks an MD5 and brings it to lower case: old clients stored upper.
+func digest(s *string) error {
+	if *s == "" {
+		return nil
+	}
+	if len(*s) != 32 {
+		return fmt.Errorf("is not an MD5 of 32 hex digits: %s", clip(*s))
+	}
+	for i := range 32 {
+		c := lower((*s)[i])
+		if (c < '0' || '9' < c) && (c < 'a' || 'f' < c) {
+			return fmt.Errorf("is not an MD5 of 32 hex digits: %s", clip(*s))
+		}
+	}
+	*s = strings.ToLower(*s)
+	return nil
+}
+
+// clip shortens what an error message quotes.
+func clip(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+// eachMember calls f for each member of the JSON object in line: its key with
+// escapes resolved, its value, and the member as it stands.
+func eachMember(line string, f func(key, value, member string) error) error {
+	if !utf8.ValidString(line) {
+		return errors.New("the line is not UTF-8; a name that is not UTF-8 belongs into path_raw")
+	}
+	s := scanner{text: line}
+	if !s.take('{') {
+		return s.notJSON()
+	}
+	if s.take('}') {
+		return s.end()
+	}
+	for {
+		s.space()
+		start := s.at
+		if !s.str() {
+			return s.notJSON()
+		}
+		quoted := line[start:s.at]
+		if !s.take(':') {
+			return s.notJSON()
+		}
+		s.space()
+		value := s.at
+		if !s.value(0) {
+			return s.notJSON()
+		}
+		var key string
+		if err := text(quoted, &key); err != nil {
+			return s.notJSON()
+		}
+		if err := f(key, line[value:s.at], line[start:s.at]); err != nil {
+			return err
+		}
+		switch {
+		case s.take(','):
+		case s.take('}'):
+			return s.end()
+		default:
+			return s.notJSON()
+		}
+	}
+}
+
+// scanner walks over JSON text, checking its grammar (RFC 8259).
+type scanner struct {
+	text string
+	at   int
+}
+
+// maxDepth bounds nesting, so that hostile input cannot exhaust the stack.
+const maxDepth = 100
+
+func (s *scanner) notJSON() error {
+	if s.at >= len(s.text) {
+		return errors.New("the line is not a whole JSON object: it stops short")
+	}
+	return fmt.Errorf("the line is not a JSON object: unexpected %s at column %d", clip(strconv.QuoteRune(rune(s.text[s.at]))), s.at+1)
+}
+
+func (s *scanner) end() error {
+	s.space()
+	if s.at < len(s.text) {
+		return s.notJSON()
+	}
+	return nil
+}
+
+func (s *scanner) space() {
+	for s.at < len(s.text) && (s.text[s.at] == ' ' || s.text[s.at] == '\t' || s.text[s.at] == '\r' || s.text[s.at] == '\n') {
+		s.at++
+	}
+}
+
+func (s *scanner) take(c byte) bool {
+	s.space()
+	if s.at < len(s.text) && s.text[s.at] == c {
+		s.at++
+		return true
+	}
+	return false
+}
+
+func (s *scanner) str() bool {
+	if s.at >= len(s.text) || s.text[s.at] != '"' {
+		return false
+	}
+	for s.at++; s.at < len(s.text); s.at++ {
+		switch c := s.text[s.at]; {
+		case c == '"':
+			s.at++
+			return true
+		case c < 0x20:
+			return false
+		case c == '\\':
+			s.at++
+			if s.at >= len(s.text) {
+				return false
+			}
+			switch s.text[s.at] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			case 'u':
+				for range 4 {
+					s.at++
+					if s.at >= len(s.text) || !isHex(s.text[s.at]) {
+						return false
+					}
+				}
+			default:
+				return false
+			}
+		}
+	}
+	return false
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func (s *scanner) value(depth int) bool {
+	if s.at >= len(s.text) || depth > maxDepth {
+		return false
+	}
+	switch s.text[s.at] {
+	case '"':
+		return s.str()
+	case '{':
+		return s.list('}', depth, true)
+	case '[':
+		return s.list(']', depth, false)
+	case 't':
+		return s.word("true")
+	case 'f':
+		return s.word("false")
+	case 'n':
+		return s.word("null")
+	}
+	return s.num()
+}
+
+func (s *scanner) list(closing byte, depth int, keyed bool) bool {
+	s.at++
+	if s.take(closing) {
+		return true
+	}
+	for {
+		s.space()
+		if keyed && (!s.str() || !s.take(':')) {
+			return false
+		}
+		s.space()
+		if !s.value(depth + 1) {
+			return false
+		}
+		if s.take(closing) {
+			return true
+		}
+		if !s.take(',') {
+			return false
+		}
+	}
+}
+
+func (s *scanner) word(w string) bool {
+	if strings.HasPrefix(s.text[s.at:], w) {
+		s.at += len(w)
+		return true
+	}
+	return false
+}
+
+func (s *scanner) num() bool {
+	if s.text[s.at] == '-' {
+		s.at++
+	}
+	zero := s.at < len(s.text) && s.text[s.at] == '0'
+	whole := s.digits()
+	if whole == 0 || zero && whole > 1 {
+		return false
+	}
+	if s.at < len(s.text) && s.text[s.at] == '.' {
+		s.at++
+		if s.digits() == 0 {
+			return false
+		}
+	}
+	if s.at < len(s.text) && s.text[s.at]|0x20 == 'e' {
+		s.at++
+		if s.at < len(s.text) && (s.text[s.at] == '+' || s.text[s.at] == '-') {
+			s.at++
+		}
+		if s.digits() == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *scanner) digits() int {
+	start := s.at
+	for s.at < len(s.text) && '0' <= s.text[s.at] && s.text[s.at] <= '9' {
+		s.at++
+	}
+	return s.at - start
+}
+
+// MarshalJSON returns the record as one JSON object, so that it can be put
+// into other documents.
+func (r *Record) MarshalJSON() ([]byte, error) { return r.append(nil), nil }
+
+// UnmarshalJSON fills the record from one JSON object. It fails on what a
+// [Reader] would call malformed.
+func (r *Record) UnmarshalJSON(b []byte) error { return r.decode(string(bytes.TrimSpace(b))) }

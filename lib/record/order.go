@@ -1,0 +1,111 @@
+package record
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Compare orders paths as streams are ordered: part by part, as if '/' sorted
+// before every other byte, each part by its case-folded form first and by its
+// bytes second. It returns -1, 0 or 1, and 0 only for equal paths.
+//
+// A folder therefore comes right before everything in it, and names that
+// differ only by case are neighbours.
+func Compare(a, b string) int {
+	for {
+		partA, restA, moreA := strings.Cut(a, "/")
+		partB, restB, moreB := strings.Cut(b, "/")
+		if c := CompareNames(partA, partB); c != 0 {
+			return c
+		}
+		switch {
+		case !moreA && !moreB:
+			return 0
+		case !moreA:
+			return -1
+		case !moreB:
+			return 1
+		}
+		a, b = restA, restB
+	}
+}
+
+// CompareNames orders the names of one folder: by [Fold] first, by bytes
+// second.
+func CompareNames(a, b string) int {
+	for i := 0; i < len(a) && i < len(b); i++ {
+		x, y := a[i], b[i]
+		if x >= utf8.RuneSelf || y >= utf8.RuneSelf {
+			if c := strings.Compare(Fold(a[i:]), Fold(b[i:])); c != 0 {
+				return c
+			}
+			return strings.Compare(a, b)
+		}
+		if x != y {
+			if x, y = lower(x), lower(y); x != y {
+				if x < y {
+					return -1
+				}
+				return 1
+			}
+		}
+	}
+	// One is the other's beginning, ignoring case.
+	switch {
+	case len(a) < len(b):
+		return -1
+	case len(a) > len(b):
+		return 1
+	}
+	return strings.Compare(a, b)
+}
+
+// Fold returns the simple case folding of s: names with equal foldings are one
+// name to the service, as far as is known (docs/protocol.md, section 13.1).
+// Bytes that are not UTF-8 stay as they are.
+func Fold(s string) string {
+	i := 0
+	for i < len(s) && s[i] < utf8.RuneSelf && (s[i] < 'A' || 'Z' < s[i]) {
+		i++
+	}
+	if i == len(s) {
+		return s
+	}
+	b := append(make([]byte, 0, len(s)+8), s[:i]...)
+	for i < len(s) {
+		if s[i] < utf8.RuneSelf {
+			b = append(b, lower(s[i]))
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 {
+			b = append(b, s[i])
+		} else {
+			b = utf8.AppendRune(b, foldRune(r))
+		}
+		i += n
+	}
+	return string(b)
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// foldRune maps every rune of a simple-folding orbit to the same one, the
+// lower-case form where there is one.
+func foldRune(r rune) rune {
+	least := r
+	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+		least = min(least, f)
+	}
+	if least == r && unicode.SimpleFold(r) == r {
+		return r // alone: İ and ı have lower and upper cases that are not their equals
+	}
+	return unicode.ToLower(unicode.ToUpper(least))
+}

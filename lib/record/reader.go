@@ -1,0 +1,241 @@
+package record
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Reasons why a stream proves nothing. [Reader.Whole] wraps them.
+var (
+	// ErrTruncated: the stream ended without its end record.
+	ErrTruncated = errors.New("the stream ended without its end record")
+	// ErrIncomplete: the program that wrote the stream says that it is not the whole tree.
+	ErrIncomplete = errors.New("the stream is marked incomplete")
+	// ErrMiscounted: the end record counts other records than were read.
+	ErrMiscounted = errors.New("the stream is not as long as its end record says")
+	// ErrMalformed: a line is not a record.
+	ErrMalformed = errors.New("malformed line")
+)
+
+// MaxLine is the longest line a Reader takes, in bytes. Longer ones are
+// malformed.
+const MaxLine = 1 << 20
+
+// Reader takes a stream of records apart. Streams compressed with zstd or gzip
+// are recognised by their first bytes.
+//
+// A Reader is not safe for concurrent use; the records it returns are the
+// caller's own.
+type Reader struct {
+	// Malformed, if set, hears of each line that is not a record, when it is
+	// met. The error names the line. The line is left out, and the stream
+	// counts as not whole.
+	Malformed func(error)
+
+	source  *bufio.Reader
+	unpack  io.Closer // the decompressor, if there is one
+	line    int
+	read    int64
+	bad     int64
+	end     *End
+	started bool
+	done    bool
+	fault   error // what ended the stream early
+}
+
+// NewReader returns a Reader of the stream r.
+func NewReader(r io.Reader) *Reader {
+	return &Reader{source: bufio.NewReaderSize(r, 64<<10)}
+}
+
+// All returns the records up to the end of the stream, whatever ends it. Ask
+// [Reader.Whole] afterwards what the stream is worth.
+func (r *Reader) All() iter.Seq[*Record] {
+	return func(yield func(*Record) bool) {
+		for {
+			rec, ok := r.Next()
+			if !ok || !yield(rec) {
+				return
+			}
+		}
+	}
+}
+
+// Next returns the next record, and false at the end of the stream, whatever
+// ends it.
+func (r *Reader) Next() (*Record, bool) {
+	for !r.done {
+		line, err := r.readLine()
+		if line != "" {
+			rec, lineErr := r.parse(line)
+			if lineErr != nil && err == io.EOF {
+				err = fmt.Errorf("cut short in the middle of the line: %w", io.ErrUnexpectedEOF)
+			} else if lineErr != nil {
+				r.malformed(lineErr)
+			} else if rec != nil {
+				r.read++
+				r.done = err != nil
+				r.stop(err)
+				return rec, true
+			}
+		}
+		r.stop(err)
+	}
+	return nil, false
+}
+
+func (r *Reader) stop(err error) {
+	if err == nil {
+		return
+	}
+	r.done = true
+	if err != io.EOF {
+		r.fault = err
+	}
+	if r.unpack != nil {
+		r.unpack.Close()
+	}
+}
+
+func (r *Reader) malformed(err error) {
+	r.bad++
+	if r.Malformed != nil {
+		r.Malformed(fmt.Errorf("line %d: %w", r.line, err))
+	}
+}
+
+// parse returns the record in line, or nil if it is the end record.
+func (r *Reader) parse(line string) (*Record, error) {
+	if r.end != nil {
+		return nil, errors.New("a record after the end record; streams cannot be joined with cat")
+	}
+	rec := new(Record)
+	if err := rec.decode(line); err != nil {
+		return nil, err
+	}
+	if rec.Kind != KindEnd {
+		return rec, nil
+	}
+	end, err := decodeEnd(line)
+	if err != nil {
+		return nil, err
+	}
+	r.end = &end
+	return nil, nil
+}
+
+// readLine returns the next line without its newline, "" for a blank one. A
+// line that is too long is read to its end and reported.
+func (r *Reader) readLine() (string, error) {
+	if !r.started {
+		r.started = true
+		if err := r.sniff(); err != nil {
+			return "", err
+		}
+	}
+	r.line++
+	var long []byte
+	for {
+		part, err := r.source.ReadSlice('\n')
+		if err == nil && long == nil {
+			return string(bytes.TrimSpace(part)), nil
+		}
+		if len(long) <= MaxLine {
+			long = append(long, part...)
+		}
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if len(long) > MaxLine {
+			r.malformed(fmt.Errorf("the line is longer than %d bytes", MaxLine))
+			return "", err
+		}
+		if err != nil && err != io.EOF && len(long) > 0 {
+			// What broke the stream also broke this line: it proves nothing.
+			return "", err
+		}
+		return string(bytes.TrimSpace(long)), err
+	}
+}
+
+// sniff puts a decompressor in front of a compressed stream.
+func (r *Reader) sniff() error {
+	magic, err := r.source.Peek(4)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(r.source, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			return err
+		}
+		r.unpack = z.IOReadCloser()
+		r.source = bufio.NewReaderSize(z, 64<<10)
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(r.source)
+		if err != nil {
+			return fmt.Errorf("gzip: %w", err)
+		}
+		r.unpack = z
+		r.source = bufio.NewReaderSize(z, 64<<10)
+	}
+	return nil
+}
+
+// End returns the end record; if there was none, an empty one that is not
+// complete. It is known once the stream has been read to its end.
+func (r *Reader) End() End {
+	if r.end == nil {
+		return End{}
+	}
+	return *r.end
+}
+
+// Whole returns nil if the stream was read to its end and proves that nothing
+// is missing from it. Otherwise the error wraps ErrTruncated, ErrIncomplete,
+// ErrMiscounted or ErrMalformed, or what ended the reading, which may be the
+// cause of a context's end. Entries that carry errors do not make a stream less
+// whole; see [Reader.Clean].
+func (r *Reader) Whole() error {
+	switch {
+	case r.fault != nil:
+		return fmt.Errorf("%w (line %d: %w)", ErrTruncated, r.line, r.fault)
+	case r.bad > 0:
+		return fmt.Errorf("%w: %d of %d lines could not be read", ErrMalformed, r.bad, r.line)
+	case r.end == nil:
+		return fmt.Errorf("%w (after %d records); run the command before this one again", ErrTruncated, r.read)
+	case !r.end.Complete:
+		return fmt.Errorf("%w by %s; see what it reported and run it again", ErrIncomplete, r.stage())
+	case r.end.Records != r.read:
+		return fmt.Errorf("%w: %d records read, %d announced by %s", ErrMiscounted, r.read, r.end.Records, r.stage())
+	}
+	return nil
+}
+
+// Clean returns nil if the stream is whole and none of its entries carries an
+// error: only then may anything be deleted on its word.
+func (r *Reader) Clean() error {
+	if err := r.Whole(); err != nil {
+		return err
+	}
+	if n := r.end.Errors; n > 0 {
+		return fmt.Errorf("the stream reports %d entries with errors", n)
+	}
+	return nil
+}
+
+func (r *Reader) stage() string {
+	if s := strings.TrimSpace(r.end.Stage); s != "" {
+		return s
+	}
+	return "its writer"
+}

@@ -1,0 +1,193 @@
+// Package record is the language the programs speak: one JSON object a line,
+// closed by an end record that proves the stream is whole.
+//
+// A [Reader] takes a stream apart and says at its end whether it can be
+// trusted; a [Writer] puts one together. [Compare] is the order of every
+// stream, [Sorter] makes that order where it is missing, and [Spool] holds
+// records back on disk. The format is documented in docs/records.md.
+//
+// The package knows nothing of where records come from: it touches no tree and
+// no service.
+package record
+
+import (
+	"strings"
+	"time"
+)
+
+// Kind says what a record describes. Kinds that a reader does not know pass
+// through it untouched.
+type Kind string
+
+// The kinds of records.
+const (
+	KindFile    Kind = "file"
+	KindDir     Kind = "dir"
+	KindSymlink Kind = "symlink"
+	KindSpecial Kind = "special" // a FIFO, socket or device: listed, never opened
+	KindEnd     Kind = "end"     // closes a stream; see [End]
+)
+
+// Action is what jdiff proposes to do about an entry.
+type Action string
+
+// The actions.
+const (
+	ActionPut    Action = "put"    // send the content
+	ActionMkdir  Action = "mkdir"  // make the folder
+	ActionTouch  Action = "touch"  // the content is the same, the time differs
+	ActionDelete Action = "delete" // the entry is gone from the source
+	ActionGet    Action = "get"    // fetch the content
+	ActionNone   Action = "none"   // nothing to do
+)
+
+// Reason says why an action was chosen, or why an entry was skipped.
+type Reason string
+
+// The reasons. The first six go with an action, the others with an entry that
+// is left alone.
+const (
+	ReasonNew        Reason = "new"
+	ReasonChanged    Reason = "changed"
+	ReasonIncomplete Reason = "incomplete"
+	ReasonTouched    Reason = "touched"
+	ReasonGone       Reason = "gone"
+	ReasonSame       Reason = "same"
+
+	ReasonIgnored    Reason = "ignored"
+	ReasonSymlink    Reason = "symlink"
+	ReasonSpecial    Reason = "special"
+	ReasonUnreadable Reason = "unreadable"
+	ReasonChanging   Reason = "changing"
+	ReasonBlocked    Reason = "blocked" // an entry of another kind is in the way and is deleted first
+)
+
+// Status is what became of an action.
+type Status string
+
+// The statuses.
+const (
+	StatusDone         Status = "done"
+	StatusDeduplicated Status = "deduplicated" // the service had the content; nothing was sent
+	StatusSkipped      Status = "skipped"
+	StatusFailed       Status = "failed"
+)
+
+// The states of a file on the service, as docs/protocol.md section 2.1 names
+// them.
+const (
+	StateCompleted  = "COMPLETED"
+	StateIncomplete = "INCOMPLETE"
+	StateCorrupt    = "CORRUPT"
+)
+
+// SizeUnknown is the Size of a record that does not give one.
+const SizeUnknown int64 = -1
+
+// Record is one entry of a tree, local or remote, and what the programs have
+// found out about it so far.
+//
+// Strings that name files hold the true bytes, valid UTF-8 or not; the codec
+// moves the odd ones through the base64 fields. A zero time or an empty string
+// means that the record does not say.
+type Record struct {
+	Kind   Kind
+	Root   string    // absolute local directory that Path is relative to
+	Path   string    // slash-separated, relative; no empty, "." or ".." part
+	Size   int64     // bytes; SizeUnknown if not given; only files have one
+	MTime  time.Time // when the content was last modified
+	Mode   string    // permission bits in octal, such as "0644"
+	Ino    uint64    // inode number; 0 where the platform has none
+	CTime  time.Time // when the inode last changed
+	BTime  time.Time // when the file was created, where the file system knows
+	Target string    // text of a symbolic link
+	MD5    string    // 32 lower-case hex digits
+
+	Ignored bool // left out by a rule, with everything beneath it
+
+	State    string    // COMPLETED, INCOMPLETE, CORRUPT …: only remote entries
+	Revision int64     // number of the revision; 0 if not given
+	Uploaded time.Time // when the service got the content
+
+	Remote   string // absolute remote path /device/mountpoint/…, in local names
+	Action   Action
+	Reason   Reason
+	Status   Status
+	Transfer *Transfer // nil before a transfer
+	Error    *Error    // nil while nothing went wrong
+
+	line  string // as read; empty for a record made here
+	extra string // unknown members as read, each with a leading comma
+}
+
+// Transfer is what moving an entry's content took.
+type Transfer struct {
+	Sent      int64         // bytes of content put on the wire
+	ResumedAt int64         // offset, in bytes, at which an earlier transfer was taken up
+	Took      time.Duration // milliseconds are kept
+}
+
+// Class sorts errors for scripts, which must be able to tell a full account
+// from a bad name from a flaky line.
+type Class string
+
+// The classes of errors.
+const (
+	ClassAuth         Class = "auth"
+	ClassForbidden    Class = "forbidden"
+	ClassNotFound     Class = "not_found"
+	ClassCaseConflict Class = "case_conflict"
+	ClassKindConflict Class = "kind_conflict" // a file where a folder belongs, or the reverse
+	ClassNameInvalid  Class = "name_invalid"
+	ClassNameTooLong  Class = "name_too_long"
+	ClassQuota        Class = "quota"
+	ClassLocked       Class = "locked"
+	ClassChanging     Class = "changing"
+	ClassVanished     Class = "vanished"
+	ClassPermission   Class = "permission"
+	ClassCorrupt      Class = "corrupt"
+	ClassIncomplete   Class = "incomplete"
+	ClassRange        Class = "range"
+	ClassRateLimited  Class = "rate_limited"
+	ClassServer       Class = "server"
+	ClassNetwork      Class = "network"
+	ClassLimit        Class = "limit"
+	ClassInternal     Class = "internal"
+)
+
+// Error says why an entry failed. It travels in the entry's record. Replace an
+// Error rather than change one that was read: the codec keeps what it read.
+type Error struct {
+	Class   Class  // what kind of failure
+	Message string // one line for people
+	HTTP    int    // status of the answer; 0 if there was none
+	Retry   bool   // whether trying again later can help
+	XID     string // the service's own id for the error; its support asks for it
+
+	raw string // the JSON object as read, so that unknown members survive
+}
+
+// Error returns the message, so that an Error can be returned and wrapped.
+func (e *Error) Error() string { return e.Message }
+
+// End is the last record of a stream: the proof that nothing is missing.
+type End struct {
+	Version  int      // of the format; 1
+	Stage    string   // the program that closed the stream
+	Records  int64    // records before this one
+	Bytes    int64    // sum of the sizes of the file records
+	Errors   int64    // records that carry an error
+	Complete bool     // false: the stream is not the whole tree
+	Scope    []string // paths that the stream covers; empty: all of its root
+
+	extra string
+}
+
+// Under reports whether path is dir or lies beneath it.
+func Under(path, dir string) bool {
+	return strings.HasPrefix(path, dir) && (len(path) == len(dir) || path[len(dir)] == '/')
+}
+
+// Raw returns the line the record was read from, without its newline, or "" if
+// the record was made here.
+func (r *Record) Raw() string { return r.line }
