@@ -1,0 +1,27 @@
+//go:build unix
+
+package local
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+const errStale = syscall.ESTALE
+
+func openNonblock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	switch {
+	case errors.Is(err, syscall.ENXIO): // a socket, or a device with nothing behind it
+		return nil, &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
+	case errors.Is(err, syscall.EAGAIN):
+		// Somebody holds a lease on the file, as Samba does for its clients. The
+		// kernel is asking for it back; waiting for that takes a plain open.
+		if fi, statErr := os.Stat(path); statErr == nil && fi.Mode().IsRegular() {
+			return os.Open(path)
+		}
+	}
+	return f, err
+}
