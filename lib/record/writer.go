@@ -17,6 +17,11 @@ const flushDelay = 50 * time.Millisecond
 // It is safe for concurrent use. The first error is returned by every later
 // call.
 type Writer struct {
+	// OnError, if set, hears of each record whose error this program found: not
+	// of those that were read with one. It is called by one goroutine at a time
+	// and must not call the Writer.
+	OnError func(*Record)
+
 	mu      sync.Mutex // guards everything below
 	out     *bufio.Writer
 	buf     []byte
@@ -61,6 +66,9 @@ func (w *Writer) put(r *Record, line []byte) error {
 	}
 	if r.Error != nil {
 		w.end.Errors++
+		if r.Error.raw == "" && w.OnError != nil {
+			w.OnError(r)
+		}
 	}
 	_, w.err = w.out.Write(append(line, '\n'))
 	if w.err == nil && !w.pending {

@@ -1,0 +1,181 @@
+// Package command is what every program shares: the command line, the streams,
+// signals, messages, progress and exit codes. A main declares its flags, hands
+// [Command.Main] one function, and exits with what that returns.
+//
+// Command lines are cobra's, kept inside this package, so that help, man page
+// and completions come from one declaration. The package holds no logic of any
+// program.
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
+)
+
+// Command is one program: its name, its flags and its help.
+type Command struct {
+	Long    string // what the program does, for its help and man page
+	Example string // indented lines of shell
+	Args    string // the arguments in the usage line, such as "DIR…"
+
+	cobra   *cobra.Command
+	version bool
+	man     bool
+	shell   string
+	env     Env
+}
+
+// New returns the program called name; short says in a few words what it does.
+func New(name, short string) *Command {
+	c := &Command{cobra: &cobra.Command{
+		Use:                   name,
+		Short:                 short,
+		Args:                  cobra.ArbitraryArgs,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		DisableFlagsInUseLine: true,
+		CompletionOptions:     cobra.CompletionOptions{DisableDefaultCmd: true},
+	}}
+	f := c.cobra.Flags()
+	f.SortFlags = false
+	c.cobra.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usagef("%v", err) })
+	return c
+}
+
+// Name returns the program's name.
+func (c *Command) Name() string { return c.cobra.Name() }
+
+// Flags returns the program's own flags, to declare them.
+func (c *Command) Flags() *pflag.FlagSet { return c.cobra.Flags() }
+
+// Main runs the program and returns its exit code. It parses the command line,
+// then calls run with a context that ends at the first SIGINT, SIGTERM or SIGHUP;
+// a second one kills at once. An error of run is printed, and gives the code.
+func (c *Command) Main(run func(ctx context.Context, env *Env) error) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	ctx, cancel := leash(ctx)
+	defer cancel()
+	c.env.start(ctx, c)
+	err := c.execute(ctx, run)
+	c.env.finish()
+	return c.report(ctx, err)
+}
+
+// report prints err and returns the exit code for it.
+func (c *Command) report(ctx context.Context, err error) int {
+	code := exitCode(ctx, err)
+	for _, e := range leaves(err) {
+		if message := e.Error(); message != "" && !isBrokenPipe(e) {
+			c.env.Errorf("%s", message)
+		}
+	}
+	if code == ExitUsage {
+		c.env.Errorf("try %s --help", c.Name())
+	}
+	return code
+}
+
+func (c *Command) execute(ctx context.Context, run func(context.Context, *Env) error) error {
+	c.sharedFlags()
+	c.cobra.Use = strings.TrimSpace(c.Name() + " [flags] " + c.Args)
+	c.cobra.Long = c.Long
+	if c.Long == "" {
+		c.cobra.Long = strings.ToUpper(c.cobra.Short[:1]) + c.cobra.Short[1:] + "."
+	}
+	c.cobra.Example = c.Example
+	c.cobra.SetHelpTemplate(helpTemplate)
+	c.cobra.SetOut(os.Stdout)
+	c.cobra.RunE = func(_ *cobra.Command, args []string) error {
+		switch {
+		case c.version:
+			_, err := fmt.Fprintln(os.Stdout, c.Name(), Version(), runtime.Version())
+			return err
+		case c.man:
+			return c.writeMan(os.Stdout)
+		case c.shell != "":
+			return c.complete(os.Stdout)
+		}
+		if format := c.env.logFormat; format != "text" && format != "json" {
+			return Usagef("--log-format must be text or json, not %q", format)
+		}
+		c.env.Args = args
+		return run(ctx, &c.env)
+	}
+	return c.cobra.ExecuteContext(ctx)
+}
+
+func (c *Command) sharedFlags() {
+	f := c.cobra.Flags()
+	f.CountVarP(&c.env.verbose, "verbose", "v", "say more on standard error; twice for details")
+	f.BoolVarP(&c.env.quiet, "quiet", "q", false, "say nothing but errors, not even progress")
+	f.StringVar(&c.env.logFormat, "log-format", "text", "messages as `text` or json")
+	f.BoolVar(&c.version, "version", false, "print the version and exit")
+	f.BoolVar(&c.man, "man", false, "print the man page and exit")
+	f.StringVar(&c.shell, "completion", "", "print the completion script for `SHELL` (bash, zsh, fish) and exit")
+	f.BoolP("help", "h", false, "print this help and exit")
+}
+
+const helpTemplate = `{{.Name}} - {{.Short}}
+
+Usage:
+  {{.UseLine}}
+
+{{trimTrailingWhitespaces .Long}}
+
+Flags:
+{{trimTrailingWhitespaces .LocalFlags.FlagUsages}}
+{{if .Example}}
+Examples:
+{{trimTrailingWhitespaces .Example}}
+{{end}}
+Exit codes:
+` + exitTable
+
+func (c *Command) writeMan(w io.Writer) error {
+	c.cobra.Long += "\n\n# EXIT STATUS\n\n```\n" + exitTable + "```\n"
+	c.cobra.DisableAutoGenTag = true
+	return doc.GenMan(c.cobra, &doc.GenManHeader{Title: strings.ToUpper(c.Name()), Section: "1", Source: "jottatools " + Version()}, w)
+}
+
+func (c *Command) complete(w io.Writer) error {
+	switch c.shell {
+	case "bash":
+		return c.cobra.GenBashCompletionV2(w, true)
+	case "zsh":
+		return c.cobra.GenZshCompletion(w)
+	case "fish":
+		return c.cobra.GenFishCompletion(w, true)
+	}
+	return Usagef("--completion knows bash, zsh and fish, not %q", c.shell)
+}
+
+// Version returns the version that the program was built from: the module's, or
+// the commit's, or "(devel)".
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(devel)"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return s.Value[:12]
+		}
+	}
+	return "(devel)"
+}

@@ -1,0 +1,193 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/mattn/go-isatty"
+
+	"jottatools/lib/record"
+)
+
+// Env is what a program sees of the world: its arguments, its streams and a
+// way to speak to people.
+type Env struct {
+	Args   []string
+	Stdin  io.Reader // ends when the program is interrupted, even on a silent pipe
+	Stdout io.Writer
+	Stderr io.Writer
+
+	name      string
+	ctx       context.Context
+	verbose   int
+	quiet     bool
+	logFormat string
+
+	screen   sync.Mutex // guards what is drawn on the terminal
+	progress *Progress
+}
+
+func (e *Env) start(ctx context.Context, c *Command) {
+	e.ctx = ctx
+	e.name = c.Name()
+	e.logFormat = "text"
+	e.Stdin = interruptible(ctx, os.Stdin)
+	e.Stdout = os.Stdout
+	e.Stderr = os.Stderr
+}
+
+func (e *Env) finish() {
+	if e.progress != nil {
+		e.progress.Done()
+	}
+}
+
+// Verbose returns how often -v was given.
+func (e *Env) Verbose() int { return e.verbose }
+
+// Quiet reports whether -q was given.
+func (e *Env) Quiet() bool { return e.quiet }
+
+// Errorf prints a message that is always shown.
+func (e *Env) Errorf(format string, args ...any) { e.print("error", format, args) }
+
+// Infof prints a message that -v shows.
+func (e *Env) Infof(format string, args ...any) {
+	if e.verbose > 0 {
+		e.print("info", format, args)
+	}
+}
+
+// Debugf prints a message that -vv shows.
+func (e *Env) Debugf(format string, args ...any) {
+	if e.verbose > 1 {
+		e.print("debug", format, args)
+	}
+}
+
+// print writes one message: each of its lines with the program's name before
+// it, or one JSON object.
+func (e *Env) print(level, format string, args []any) {
+	message := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
+	var text strings.Builder
+	if e.logFormat == "json" {
+		line, _ := json.Marshal(struct {
+			Time    time.Time `json:"time"`
+			Level   string    `json:"level"`
+			Program string    `json:"program"`
+			Message string    `json:"message"`
+		}{time.Now().UTC(), level, e.name, message})
+		text.Write(line)
+		text.WriteByte('\n')
+	} else {
+		for line := range strings.SplitSeq(message, "\n") {
+			fmt.Fprintf(&text, "%s: %s\n", e.name, printable(line))
+		}
+	}
+	e.draw(func() { io.WriteString(e.Stderr, text.String()) })
+}
+
+// draw runs f, which writes to the terminal, with the progress line out of the
+// way.
+func (e *Env) draw(f func()) {
+	e.screen.Lock()
+	defer e.screen.Unlock()
+	if e.progress != nil {
+		e.progress.hide()
+	}
+	f()
+}
+
+// printable shows control characters instead of sending them to a terminal,
+// which would obey them.
+func printable(s string) string {
+	if strings.IndexFunc(s, unicode.IsControl) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			fmt.Fprintf(&b, "\\x%02x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// Filter runs a program that reads records from standard input and writes
+// records to standard output.
+//
+// It reports malformed lines, hands on what the input's end record says, closes
+// the output with an end record that tells the truth, and returns what decides
+// the exit code: body's error, an input that is not whole, entries with errors.
+func (e *Env) Filter(body func(in *record.Reader, out *record.Writer) error) error {
+	if f, ok := e.stdinFile(); ok && isatty.IsTerminal(f.Fd()) {
+		return Usagef("standard input is a terminal; pipe records into it")
+	}
+	in := e.Reader(e.Stdin)
+	var whole error
+	err := e.Source(func(out *record.Writer) error {
+		err := body(in, out)
+		if whole = in.Whole(); whole != nil {
+			out.Incomplete()
+		}
+		out.Inherit(in.End())
+		return err
+	})
+	return errors.Join(err, whole)
+}
+
+// Source runs a program that begins a stream of records on standard output. It
+// closes the stream with an end record, marked incomplete if body fails.
+func (e *Env) Source(body func(out *record.Writer) error) error {
+	out := record.NewWriter(e.recordSink(), e.name)
+	own := 0
+	out.OnError = func(r *record.Record) {
+		own++
+		e.Errorf("%s", strings.Join([]string{r.Path, r.Error.Message}, ": "))
+	}
+	err := body(out)
+	if err != nil {
+		out.Incomplete()
+	}
+	closeErr := out.Close()
+	switch n := out.Errors(); {
+	case own > 0:
+		err = errors.Join(err, Exit(ExitPartial, fmt.Errorf("%d of the entries failed; each is named above", own)))
+	case n > 0:
+		err = errors.Join(err, Exit(ExitPartial, errors.New(""))) // whoever found them has said so
+	}
+	return errors.Join(err, closeErr)
+}
+
+// Reader returns a reader of the stream r that reports malformed lines.
+func (e *Env) Reader(r io.Reader) *record.Reader {
+	in := record.NewReader(r)
+	in.Malformed = func(err error) { e.Errorf("%v", err) }
+	return in
+}
+
+// recordSink returns where records go: standard output, as a table if that is a
+// terminal.
+func (e *Env) recordSink() io.Writer {
+	if f, ok := e.Stdout.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
+		return &table{env: e}
+	}
+	return e.Stdout
+}
+
+func (e *Env) stdinFile() (*os.File, bool) {
+	if p, ok := e.Stdin.(*pipedFile); ok {
+		return p.file, true
+	}
+	return nil, false
+}

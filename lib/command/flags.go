@@ -1,0 +1,29 @@
+package command
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/docker/go-units"
+	"github.com/spf13/pflag"
+)
+
+// size is a flag value in bytes.
+type size int64
+
+func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
+func (s *size) Type() string   { return "SIZE" }
+func (s *size) Set(text string) error {
+	n, err := units.RAMInBytes(text)
+	if err != nil || n < 0 {
+		return fmt.Errorf("%q is not a size; write a number of bytes, or one with k, M, G or T, such as 10M", text)
+	}
+	*s = size(n)
+	return nil
+}
+
+// SizeVar declares a flag whose value is a number of bytes: 4096, 512k, 1.5G,
+// in units of 1024. The value of *p is the default.
+func SizeVar(f *pflag.FlagSet, p *int64, name, usage string) {
+	f.Var((*size)(p), name, usage)
+}

@@ -1,0 +1,57 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+)
+
+// pipedFile is a file whose reading ends with a context.
+type pipedFile struct {
+	*io.PipeReader
+	file  *os.File
+	write *io.PipeWriter
+	start sync.Once
+}
+
+// interruptible returns a reader of f that ends with the context's cause. A
+// read of a pipe cannot be interrupted, so without this a filter would stay
+// deaf to signals until its silent writer ends. Reading starts with the first
+// Read: a program that does not want its input leaves it alone.
+func interruptible(ctx context.Context, f *os.File) *pipedFile {
+	r, w := io.Pipe()
+	context.AfterFunc(ctx, func() { w.CloseWithError(context.Cause(ctx)) })
+	return &pipedFile{PipeReader: r, file: f, write: w}
+}
+
+func (p *pipedFile) Read(b []byte) (int, error) {
+	p.start.Do(func() {
+		// Nobody can wait for this goroutine: it may hang in a read until the
+		// process ends, and holds nothing that needs to be given back.
+		go func() {
+			_, err := io.CopyBuffer(struct{ io.Writer }{p.write}, struct{ io.Reader }{p.file}, make([]byte, 64<<10))
+			p.write.CloseWithError(err)
+		}()
+	})
+	return p.PipeReader.Read(b)
+}
+
+// leashVariable names a file descriptor, the reading end of a pipe whose other
+// end a supervisor such as jottasync holds open. When the supervisor dies, even
+// by kill -9, the pipe ends, and so does the program.
+const leashVariable = "JOTTA_LEASH_FD"
+
+func leash(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if fd, err := strconv.ParseUint(os.Getenv(leashVariable), 10, 16); err == nil && fd > 2 {
+		f := os.NewFile(uintptr(fd), "leash")
+		go func() {
+			io.Copy(io.Discard, f)
+			cancel(errors.New("the program that started this one has died"))
+		}()
+	}
+	return ctx, func() { cancel(nil) }
+}

@@ -1,0 +1,78 @@
+package command
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/docker/go-units"
+
+	"jottatools/lib/record"
+)
+
+// table shows a stream of records to people, one line an entry.
+type table struct {
+	env  *Env
+	rest []byte // of a line that has not ended yet
+}
+
+// Write takes whole and partial lines of NDJSON.
+func (t *table) Write(b []byte) (int, error) {
+	t.rest = append(t.rest, b...)
+	var text strings.Builder
+	for {
+		line, rest, ok := bytes.Cut(t.rest, []byte{'\n'})
+		if !ok {
+			break
+		}
+		t.rest = append(t.rest[:0:0], rest...)
+		text.WriteString(row(line))
+	}
+	var err error
+	t.env.draw(func() { _, err = fmt.Fprint(t.env.Stdout, text.String()) })
+	return len(b), err
+}
+
+// row returns the line that people see for a record; the end record is not
+// shown.
+func row(line []byte) string {
+	var r record.Record
+	if err := r.UnmarshalJSON(line); err != nil || r.Kind == record.KindEnd {
+		return ""
+	}
+	size := ""
+	if r.Kind == record.KindFile && r.Size >= 0 {
+		size = units.CustomSize("%.4g %s", float64(r.Size), 1024, []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"})
+	}
+	path := r.Path
+	switch r.Kind {
+	case record.KindDir:
+		path += "/"
+	case record.KindSymlink:
+		path += " -> " + r.Target
+	}
+	text := fmt.Sprintf("%-12s %10s  %s", word(&r), size, path)
+	if r.Error != nil {
+		text += ": " + r.Error.Message
+	}
+	return printable(text) + "\n"
+}
+
+// word says in one word what is known of an entry.
+func word(r *record.Record) string {
+	switch {
+	case r.Error != nil:
+		return "failed"
+	case r.Ignored:
+		return "ignored"
+	case r.Status != "":
+		return string(r.Status)
+	case r.Action != "" && r.Action != record.ActionNone:
+		return string(r.Action)
+	case r.Reason != "":
+		return string(r.Reason)
+	case r.MD5 != "":
+		return r.MD5[:8]
+	}
+	return string(r.Kind)
+}

@@ -1,0 +1,206 @@
+// Package test runs the real programs in real pipes, against a real jserve.
+// Each script of testdata/script is one phase of use; scripts/test runs them
+// all.
+package test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// bin is the folder with the programs, built with the race detector.
+var bin string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "jottatools-bin-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		build := exec.Command("go", "build", "-race", "-o", dir+"/", "../cmd/...")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "build the programs:", err)
+			return 1
+		}
+		bin = dir
+		return m.Run()
+	}())
+}
+
+func TestScripts(t *testing.T) {
+	scripts, err := filepath.Abs("../scripts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata/script",
+		UpdateScripts: os.Getenv("UPDATE") != "",
+		Setup: func(env *testscript.Env) error {
+			home := filepath.Join(env.WorkDir, ".home")
+			env.Setenv("HOME", home)
+			env.Setenv("PATH", bin+":"+scripts+":"+os.Getenv("PATH"))
+			env.Setenv("JOTTA_BIN", bin)
+			for name, dir := range map[string]string{"XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "cache", "XDG_DATA_HOME": "data"} {
+				env.Setenv(name, filepath.Join(home, dir))
+			}
+			env.Setenv("LC_ALL", "C.UTF-8")
+			env.Values[serverKey{}] = new(server)
+			return os.MkdirAll(home, 0o700)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits,
+			"serve": serve,
+			"names": makeNames,
+		},
+	})
+}
+
+// exits CODE COMMAND [ARG…] runs a command that must exit with that code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND [ARG...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("%s exited with %d, want %d", args[1], got, want)
+	}
+}
+
+// serve [FLAG…] starts jserve on a store in $WORK/.store and points the
+// programs at it; serve -kill ends it with kill -9, and serve -stop with
+// SIGTERM.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("serve cannot be negated")
+	}
+	running := ts.Value(serverKey{}).(*server)
+	if len(args) == 1 && (args[0] == "-kill" || args[0] == "-stop") {
+		signal := os.Signal(syscall.SIGTERM)
+		if args[0] == "-kill" {
+			signal = os.Kill
+		}
+		ts.Check(running.stop(signal))
+		return
+	}
+	ready := ts.MkAbs(".ready")
+	os.Remove(ready)
+	cmd := exec.Command(filepath.Join(bin, "jserve"), append([]string{
+		"--data", ts.MkAbs(".store"), "--listen", "127.0.0.1:0", "--ready-file", ready, "--user", "tester"}, args...)...)
+	cmd.Env = append(os.Environ(), "JSERVE_PASSWORD=secret")
+	cmd.Stderr = &running.log
+	ts.Check(cmd.Start())
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	running.process, running.ended = cmd.Process, ended
+	ts.Defer(func() {
+		if err := running.stop(os.Interrupt); err != nil {
+			ts.Fatalf("%v", err)
+		}
+	})
+	address, err := awaitFile(ready, ended)
+	if err != nil {
+		ts.Fatalf("jserve: %v: %s", err, running.log.String())
+	}
+	ts.Setenv("JOTTA_ENDPOINT", "http://"+strings.TrimSpace(address))
+	ts.Setenv("JOTTACLOUD_USERNAME", "tester")
+	ts.Setenv("JOTTACLOUD_PASSWORD", "secret")
+}
+
+// server is the jserve of one script.
+type server struct {
+	process *os.Process
+	ended   <-chan struct{}
+	log     strings.Builder // complete once it has ended
+}
+
+type serverKey struct{}
+
+// stop ends the server, if it runs, and reports data races that it met.
+func (s *server) stop(signal os.Signal) error {
+	if s.process == nil {
+		return nil
+	}
+	s.process.Signal(signal)
+	patience := time.NewTimer(20 * time.Second)
+	defer patience.Stop()
+	select {
+	case <-s.ended:
+	case <-patience.C:
+		s.process.Kill()
+		<-s.ended
+		return fmt.Errorf("jserve did not stop: %s", s.log.String())
+	}
+	s.process = nil
+	if strings.Contains(s.log.String(), "DATA RACE") {
+		return fmt.Errorf("jserve: %s", s.log.String())
+	}
+	return nil
+}
+
+// awaitFile returns the content of a file that another process is about to
+// write.
+func awaitFile(name string, ended <-chan struct{}) (string, error) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		if b, err := os.ReadFile(name); err == nil {
+			return string(b), nil
+		}
+		select {
+		case <-ended:
+			return "", errors.New("ended before it was ready")
+		case <-tick.C:
+		}
+	}
+	return "", errors.New("not ready in time")
+}
+
+// names DIR fills DIR with files of every awkward name: each holds its own name
+// in hex, so that no two are alike.
+func makeNames(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: names DIR")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	for _, name := range awkwardNames() {
+		ts.Check(os.WriteFile(filepath.Join(dir, name), fmt.Appendf(nil, "%x\n", name), 0o644))
+	}
+}
+
+func awkwardNames() []string {
+	var names []string
+	for b := 1; b < 256; b++ {
+		if b != '/' {
+			names = append(names, fmt.Sprintf("byte %02x ", b)+string([]byte{byte(b)}))
+		}
+	}
+	return append(names,
+		"new\nline", " leading space", "trailing space ", ".leading dot", "trailing dot.", "...",
+		`% + # ; & ? : * " < > | \`, "100%", "a+b", "a%20b", "-rf", "~", "~user", "$HOME", "'quoted'", "`back`",
+		strings.Repeat("n", 255), strings.Repeat("é", 127),
+		"nfc \u00e9", "nfd e\u0301", "invalid \xff\xfe utf-8", "\xc3", "cut \xe2\x82",
+		"Case", "fullwidth ％ ： ＊", "quote ‛ mark", "‛‛", "symbols ␀ ␡", "．", "．．", "emoji 🎞", "tab\there", "\x1b[31mred",
+	)
+}
