@@ -1,0 +1,308 @@
+// Package jfs is a client of Jottacloud: the account, folders, files, listings
+// and content, in local names and typed errors.
+//
+// A [Client] makes one request per method and keeps nothing but the name of the
+// user, so it is safe for concurrent use by any number of goroutines. What
+// repeats, slows down or watches requests is a [http.RoundTripper] around it:
+// [Retry], [Limit]; see [Options].Wrap. It does not log in: that is the business
+// of [Credentials], made by package auth. It does not walk local folders or run
+// several transfers at once: that is package transfer.
+//
+// What is known of the service's protocol is written down in docs/protocol.md;
+// the sections are cited where they are used.
+package jfs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"jottatools/lib/record"
+)
+
+// Credentials sign requests. Implementations are in package auth and are safe
+// for concurrent use. An error is final for the request and ends up with the
+// caller as it is.
+type Credentials interface {
+	Authorize(ctx context.Context, req *http.Request) error
+}
+
+// Options say how a [Client] reaches the service.
+type Options struct {
+	// Endpoint is one base address that stands for all hosts of the service,
+	// such as http://127.0.0.1:7070 or unix:///run/jserve.sock (the environment
+	// variable JOTTA_ENDPOINT). Empty means Jottacloud itself.
+	Endpoint string
+	// Credentials sign every request.
+	Credentials Credentials
+	// Transport carries the requests. Nil means NewTransport for the endpoint.
+	Transport http.RoundTripper
+	// Wrap, if set, is put around the transport, for instance Retry. What it
+	// sends again is signed again.
+	Wrap func(http.RoundTripper) http.RoundTripper
+	// UserAgent is sent with every request.
+	UserAgent string
+}
+
+// Client speaks to the service. Make one with [New].
+type Client struct {
+	http      *http.Client
+	jfs       string // base address of XML requests, without a slash at the end
+	api       string // base address of JSON requests
+	userAgent string
+	secure    bool // upload addresses must be https as well
+
+	user struct {
+		lock  chan struct{} // holds one token; guards value, and unlike a mutex can be waited for with a context
+		value *Customer
+	}
+}
+
+// The hosts of the service (docs/protocol.md, section 1).
+const (
+	jfsHost = "https://jfs.jottacloud.com"
+	apiHost = "https://api.jottacloud.com"
+)
+
+// New returns a Client. It sends nothing yet.
+func New(o Options) (*Client, error) {
+	if o.Credentials == nil {
+		return nil, errors.New("jfs.New: no credentials")
+	}
+	c := &Client{jfs: jfsHost, api: apiHost, userAgent: o.UserAgent}
+	socket := ""
+	if o.Endpoint != "" {
+		base, sock, err := parseEndpoint(o.Endpoint)
+		if err != nil {
+			return nil, err
+		}
+		c.jfs, c.api, socket = base, base, sock
+	}
+	c.secure = strings.HasPrefix(c.api, "https:")
+	c.user.lock = make(chan struct{}, 1)
+
+	transport := o.Transport
+	if transport == nil {
+		transport = NewTransport(socket)
+	}
+	transport = &signer{next: transport, credentials: o.Credentials, userAgent: o.UserAgent}
+	if o.Wrap != nil {
+		transport = o.Wrap(transport)
+	}
+	c.http = &http.Client{
+		Transport: transport,
+		// The service does not redirect. What does is a sign-in page in between,
+		// and it must not get to see the credentials.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+// parseEndpoint returns the base address, and the socket to dial if it is one.
+func parseEndpoint(endpoint string) (base, socket string, err error) {
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil:
+		return "", "", fmt.Errorf("endpoint %s: it is not a URL; write it like http://127.0.0.1:7070", quoted(endpoint))
+	case u.Scheme == "unix" && u.Path != "":
+		return "http://localhost", u.Path, nil
+	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
+		if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return "", "", fmt.Errorf("endpoint %s: leave out user, query and fragment", u.Redacted())
+		}
+		return strings.TrimRight(endpoint, "/"), "", nil
+	}
+	return "", "", fmt.Errorf("endpoint %s: write it like http://127.0.0.1:7070 or unix:///run/jserve.sock", quoted(endpoint))
+}
+
+// signer adds to each request what every request has. It sits inside the
+// wrappers, so that a request which is repeated gets fresh credentials.
+type signer struct {
+	next        http.RoundTripper
+	credentials Credentials
+	userAgent   string
+}
+
+func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context()) // a RoundTripper must not change its request
+	if s.userAgent != "" {
+		req.Header.Set("User-Agent", s.userAgent)
+	}
+	if err := s.credentials.Authorize(req.Context(), req); err != nil {
+		if req.Body != nil {
+			req.Body.Close() // as a RoundTripper must, also on error
+		}
+		return nil, credentialsError(req.Context(), err)
+	}
+	return s.next.RoundTrip(req)
+}
+
+// credentialsError gives an error of Credentials its class: the one it has, or
+// auth.
+func credentialsError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	e := &Error{Class: record.ClassAuth, Message: err.Error(), Err: err}
+	var classed *record.Error
+	if errors.As(err, &classed) {
+		e.Class, e.Retry = classed.Class, classed.Retry
+	}
+	return e
+}
+
+// request is one request on its way.
+type request struct {
+	op     string
+	path   Path
+	method string
+	url    string
+	header http.Header
+	body   io.Reader
+	size   int64 // of body, in bytes
+}
+
+// send sends a request and returns the answer if its status is 200, 201 or 206.
+// The caller closes the body.
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, r.url, r.body)
+	if err != nil {
+		return nil, &Error{Op: r.op, Path: r.path, Class: record.ClassInternal, Message: "the address of the request is malformed"}
+	}
+	if r.body != nil {
+		req.ContentLength = r.size
+		if r.size == 0 {
+			req.Body = http.NoBody // anything else would be sent chunked
+		}
+	}
+	for k, v := range r.header {
+		req.Header[k] = v
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, transportError(ctx, r.op, r.path, err)
+	}
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusCreated, http.StatusPartialContent:
+		return resp, nil
+	}
+	defer closeBody(resp)
+	return nil, statusError(r.op, r.path, resp)
+}
+
+// closeBody closes an answer after reading what little may be left of it, so
+// that the connection can be used again.
+func closeBody(resp *http.Response) {
+	io.CopyN(io.Discard, resp.Body, 16<<10)
+	resp.Body.Close()
+}
+
+// entryURL returns the address of an entry of the account.
+func (c *Client) entryURL(ctx context.Context, op string, p Path, query string) (string, error) {
+	escaped, err := p.escaped()
+	if err != nil {
+		return "", atPath(op, p, err)
+	}
+	return c.addressOf(ctx, escaped, query)
+}
+
+// addressOf is entryURL for a path that is escaped already.
+func (c *Client) addressOf(ctx context.Context, escaped, query string) (string, error) {
+	customer, err := c.Customer(ctx)
+	if err != nil {
+		return "", err
+	}
+	var user strings.Builder
+	escape(&user, customer.Username)
+	address := c.jfs + "/jfs/" + user.String() + escaped
+	if query != "" {
+		address += "?" + query
+	}
+	return address, nil
+}
+
+// atPath adds act and object to an error about a name.
+func atPath(op string, p Path, err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	at := *e
+	at.Op, at.Path = op, p
+	return &at
+}
+
+// maxJSON bounds the answers of the JSON API, which are small, in bytes.
+const maxJSON = 1 << 20
+
+// getJSON reads an answer of the JSON API into v and closes it.
+func getJSON(r request, ctx context.Context, resp *http.Response, v any) error {
+	defer closeBody(resp)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxJSON))
+	if err != nil {
+		return transportError(ctx, r.op, r.path, err)
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		what := "the answer is not JSON, or was cut short"
+		if bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
+			what = "the answer is a web page: is there a proxy or a sign-in page in between?"
+		}
+		return &Error{Op: r.op, Path: r.path, Class: record.ClassServer, Status: resp.StatusCode, Message: what, Retry: true}
+	}
+	return nil
+}
+
+// Customer is the account as the JSON API describes it.
+type Customer struct {
+	Username    string // internal name, the first part of every path of the service
+	Quota       int64  // bytes; negative if there is no limit
+	Usage       int64  // bytes
+	WriteLocked bool   // the service takes no uploads
+	ReadLocked  bool   // the service hands nothing out
+}
+
+// Customer returns the account. It is asked for once and remembered: the
+// figures are those at the time of the first call. Source: docs/protocol.md,
+// section 5.
+func (c *Client) Customer(ctx context.Context) (Customer, error) {
+	select {
+	case c.user.lock <- struct{}{}:
+		defer func() { <-c.user.lock }()
+	case <-ctx.Done():
+		return Customer{}, context.Cause(ctx)
+	}
+	if c.user.value != nil {
+		return *c.user.value, nil
+	}
+	r := request{op: "ask for the account", method: http.MethodGet, url: c.api + "/account/v1/customer"}
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return Customer{}, err
+	}
+	var answer struct {
+		Username    string      `json:"username"`
+		Usage       json.Number `json:"usage"`
+		Quota       json.Number `json:"quota"`
+		WriteLocked bool        `json:"write_locked"`
+		ReadLocked  bool        `json:"read_locked"`
+	}
+	if err := getJSON(r, ctx, resp, &answer); err != nil {
+		return Customer{}, err
+	}
+	if answer.Username == "" || strings.ContainsAny(answer.Username, "/?#") {
+		return Customer{}, &Error{Op: r.op, Class: record.ClassServer, Message: "the answer names no user"}
+	}
+	usage, _ := answer.Usage.Int64()
+	quota, _ := answer.Quota.Int64()
+	c.user.value = &Customer{
+		Username: answer.Username, Usage: usage, Quota: quota,
+		WriteLocked: answer.WriteLocked, ReadLocked: answer.ReadLocked,
+	}
+	return *c.user.value, nil
+}

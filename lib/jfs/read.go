@@ -1,0 +1,428 @@
+package jfs
+
+import (
+	"cmp"
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"jottatools/lib/record"
+)
+
+// Kind says what an entry is.
+type Kind string
+
+// The kinds of entries.
+const (
+	KindFile       Kind = "file"
+	KindFolder     Kind = "folder"
+	KindMountPoint Kind = "mountPoint"
+	KindDevice     Kind = "device"
+	KindAccount    Kind = "user"
+)
+
+// SizeUnknown is the size of what has none: a folder, a damaged upload, an
+// unfinished one in a listing.
+const SizeUnknown = record.SizeUnknown
+
+// Revision is one version of a file's content. Times are zero if not known and
+// have whole seconds.
+type Revision struct {
+	Number   int64     // counts up from 1; 0 if not known
+	State    string    // record.StateCompleted and so on
+	Size     int64     // bytes; SizeUnknown if not given
+	MD5      string    // 32 lower-case hex digits
+	Created  time.Time // as the client that sent it said
+	Modified time.Time // likewise
+	Updated  time.Time // when the service got it
+}
+
+// Entry is a file or folder, mount point or device in a listing.
+type Entry struct {
+	Path     string    // relative to what was listed, slash-separated, local names
+	Kind     Kind      //
+	Revision           // of a file: the newest complete one, or the newest of all if none is complete
+	Deleted  time.Time // when it went to the trash; zero if it is alive
+	// Newer is a revision after Revision that is not complete, nil if there is none.
+	Newer *Revision
+	// Foreign marks an entry whose name on the service is not the one that its
+	// local name stands for. Path leads to another entry, or to none: such an
+	// entry can be looked at but must never be changed or deleted by its Path.
+	Foreign bool
+
+	wire string // name on the service
+}
+
+// Live reports whether the entry is not in the trash and, for a file, complete.
+func (e *Entry) Live() bool {
+	return e.Deleted.IsZero() && (e.Kind != KindFile || e.State == record.StateCompleted)
+}
+
+// Info is an entry asked for by itself.
+type Info struct {
+	Entry
+	UUID      string     // of a file
+	PublicURI string     // of a shared entry, else empty
+	Older     []Revision // before Revision, newest first; at most 4
+}
+
+// Stat returns what is at p. Something in the trash is found at its old path,
+// with Deleted set. Errors: ErrNotExist. Source: docs/protocol.md, sections 6.1
+// to 6.5.
+func (c *Client) Stat(ctx context.Context, p Path) (Info, error) {
+	return c.node(ctx, "look at", p, nil)
+}
+
+// List returns what is at p and, unless it is a file, what is directly in it, in
+// the service's order: complete, unfinished, damaged and trashed entries alike.
+// All of it is held in memory. Errors: ErrNotExist. Source: docs/protocol.md,
+// sections 6.1 to 6.5.
+func (c *Client) List(ctx context.Context, p Path) (Info, []Entry, error) {
+	var children []Entry
+	info, err := c.node(ctx, "list", p, func(e Entry) { children = append(children, e) })
+	return info, children, err
+}
+
+func (c *Client) node(ctx context.Context, op string, p Path, child func(Entry)) (Info, error) {
+	escaped, err := p.escaped()
+	if err != nil {
+		return Info{}, atPath(op, p, err)
+	}
+	return c.nodeAt(ctx, op, p, escaped, child)
+}
+
+// nodeAt is node for an entry that may be out of reach by its local name.
+func (c *Client) nodeAt(ctx context.Context, op string, p Path, escaped string, child func(Entry)) (Info, error) {
+	address, err := c.addressOf(ctx, escaped, "")
+	if err != nil {
+		return Info{}, err
+	}
+	resp, err := c.send(ctx, request{op: op, path: p, method: http.MethodGet, url: address})
+	if err != nil {
+		return Info{}, err
+	}
+	defer closeBody(resp)
+	info, err := parseNode(resp.Body, child)
+	if err != nil {
+		return Info{}, answerError(ctx, op, p, resp, err)
+	}
+	info.Path = string(p)
+	return info, nil
+}
+
+// answerError returns the error of an answer that could not be read or
+// understood.
+func answerError(ctx context.Context, op string, p Path, resp *http.Response, err error) error {
+	var syntax *xml.SyntaxError
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return atPath(op, p, e)
+	case errors.As(err, &syntax):
+		what := "the answer is not valid XML, or was cut short (" + oneLine(syntax.Msg) + ")"
+		if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+			what = "the answer is a web page: is there a proxy or a sign-in page in between?"
+		}
+		return &Error{Op: op, Path: p, Class: record.ClassServer, Status: resp.StatusCode, Message: what, Retry: true, Err: err}
+	}
+	return transportError(ctx, op, p, err)
+}
+
+// unexpected is the error of an answer that is well-formed but something else.
+func unexpected(root string) error {
+	what := "the answer is not about a file or folder but is a <" + clip(oneLine(root), 50) + ">"
+	if strings.EqualFold(root, "html") {
+		what = "the answer is a web page: is there a proxy or a sign-in page in between?"
+	}
+	return &Error{Class: record.ClassServer, Message: what, Retry: true}
+}
+
+// xmlRevision is a revision as it stands in an answer. Everything is text, since
+// any of it may be missing or empty.
+type xmlRevision struct {
+	Number   string `xml:"number"`
+	State    string `xml:"state"`
+	Size     string `xml:"size"`
+	MD5      string `xml:"md5"`
+	Created  string `xml:"created"`
+	Modified string `xml:"modified"`
+	Updated  string `xml:"updated"`
+}
+
+func (x *xmlRevision) revision() Revision {
+	return Revision{
+		Number: lenientInt(x.Number, 0), State: strings.TrimSpace(x.State), Size: lenientInt(x.Size, SizeUnknown),
+		MD5: lenientMD5(x.MD5), Created: lenientTime(x.Created), Modified: lenientTime(x.Modified), Updated: lenientTime(x.Updated),
+	}
+}
+
+// xmlNode is an entry inside a listing.
+type xmlNode struct {
+	NameAttr    string       `xml:"name,attr"`
+	NameElement string       `xml:"name"`
+	DeletedAttr string       `xml:"deleted,attr"`
+	DeletedElem string       `xml:"deleted"`
+	Size        string       `xml:"size"`
+	Modified    string       `xml:"modified"`
+	Current     *xmlRevision `xml:"currentRevision"`
+	Latest      *xmlRevision `xml:"latestRevision"`
+}
+
+// entry returns the node as an entry of the folder that was listed.
+func (x *xmlNode) entry(kind Kind) (Entry, error) {
+	e := Entry{Kind: kind, Revision: Revision{Size: SizeUnknown}}
+	e.wire = cmp.Or(x.NameAttr, x.NameElement) // one or the other, by kind
+	var err error
+	if e.Path, e.Foreign, err = fromWire(e.wire); err != nil {
+		return e, err
+	}
+	e.Deleted = deletedAt(cmp.Or(x.DeletedAttr, x.DeletedElem))
+	if kind == KindFile {
+		e.Revision, e.Newer = shown(x.Current, x.Latest)
+	} else {
+		e.Size = lenientInt(x.Size, SizeUnknown)
+		e.Modified = lenientTime(x.Modified)
+	}
+	return e, nil
+}
+
+// shown picks the revision that stands for the file (docs/protocol.md, section
+// 2.2).
+func shown(current, latest *xmlRevision) (Revision, *Revision) {
+	switch {
+	case current != nil && latest != nil:
+		newer := latest.revision()
+		return current.revision(), &newer
+	case current != nil:
+		return current.revision(), nil
+	case latest != nil:
+		return latest.revision(), nil
+	}
+	return Revision{Size: SizeUnknown}, nil
+}
+
+// fromWire returns the local name for a name of the service, and whether the
+// way back leads elsewhere.
+func fromWire(wire string) (local string, foreign bool, err error) {
+	if wire == "" || strings.Contains(wire, "/") {
+		return "", false, &Error{Class: record.ClassServer, Message: "the answer has an entry with the name " + quoted(wire)}
+	}
+	local = LocalName(wire)
+	if local == wire && plain(wire) {
+		return local, false, nil
+	}
+	back, err := WireName(local)
+	return local, err != nil || back != wire, nil
+}
+
+// deletedAt reads the time of a deletion, "" for none. One that cannot be read
+// still says that the entry is deleted.
+func deletedAt(s string) time.Time {
+	if t := lenientTime(s); s == "" || !t.IsZero() {
+		return t
+	}
+	return time.Unix(0, 0).UTC()
+}
+
+func lenientInt(s string, otherwise int64) int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+	if err != nil || n < 0 {
+		return otherwise
+	}
+	return n
+}
+
+// lenientMD5 returns an MD5 in lower case, "" if it is none.
+func lenientMD5(s string) string {
+	s = strings.ToLower(strings.TrimSpace(s))
+	if len(s) != 32 {
+		return ""
+	}
+	for i := 0; i < len(s); i++ {
+		if !isHex(s[i]) {
+			return ""
+		}
+	}
+	return s
+}
+
+// parseNode reads the document about one entry. The children go to child one by
+// one, if it is not nil.
+func parseNode(r io.Reader, child func(Entry)) (Info, error) {
+	info := Info{Entry: Entry{Revision: Revision{Size: SizeUnknown}}}
+	d := newDecoder(r)
+	root, err := d.root()
+	if err != nil {
+		return info, err
+	}
+	switch info.Kind = Kind(root.Name.Local); info.Kind {
+	case KindFile, KindFolder, KindMountPoint, KindDevice, KindAccount:
+	default:
+		return info, unexpected(root.Name.Local)
+	}
+	for _, a := range root.Attr {
+		switch a.Name.Local {
+		case "uuid":
+			info.UUID = a.Value
+		case "deleted":
+			info.Deleted = deletedAt(a.Value)
+		}
+	}
+	var current, latest *xmlRevision
+	var deleted, size, modified string
+	for {
+		start, err := d.child()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return info, err
+		}
+		switch start.Name.Local {
+		case "deleted":
+			err = d.DecodeElement(&deleted, &start)
+		case "size":
+			err = d.DecodeElement(&size, &start)
+		case "modified":
+			err = d.DecodeElement(&modified, &start)
+		case "publicURI":
+			err = d.DecodeElement(&info.PublicURI, &start)
+		case "currentRevision":
+			err = d.DecodeElement(&current, &start)
+		case "latestRevision":
+			err = d.DecodeElement(&latest, &start)
+		case "revisions":
+			var older struct {
+				Revision []xmlRevision `xml:"revision"`
+			}
+			err = d.DecodeElement(&older, &start)
+			for i := range older.Revision {
+				info.Older = append(info.Older, older.Revision[i].revision())
+			}
+		case "folders", "files", "mountPoints", "devices":
+			err = parseChildren(d, child)
+		default:
+			err = d.Skip()
+		}
+		if err != nil {
+			return info, err
+		}
+	}
+	if deleted != "" {
+		info.Deleted = deletedAt(deleted)
+	}
+	if info.Kind == KindFile {
+		info.Revision, info.Newer = shown(current, latest)
+	} else {
+		info.Size, info.Modified = lenientInt(size, SizeUnknown), lenientTime(modified)
+	}
+	return info, nil
+}
+
+// parseChildren reads the elements of a list of entries.
+func parseChildren(d *decoder, child func(Entry)) error {
+	for {
+		start, err := d.child()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		kind := Kind(start.Name.Local)
+		switch kind {
+		case KindFile, KindFolder, KindMountPoint, KindDevice:
+		default:
+			kind = ""
+		}
+		if child == nil || kind == "" {
+			if err := d.Skip(); err != nil {
+				return err
+			}
+			continue
+		}
+		var node xmlNode
+		if err := d.DecodeElement(&node, &start); err != nil {
+			return err
+		}
+		entry, err := node.entry(kind)
+		if err != nil {
+			return err
+		}
+		child(entry)
+	}
+}
+
+// Open returns length bytes of the content of the file at p from offset on; a
+// negative length means up to the end. It is the newest complete revision. The
+// caller closes it. The range must lie in the file. Errors: ErrNotExist, ErrRange. Source: docs/protocol.md,
+// section 6.6.
+func (c *Client) Open(ctx context.Context, p Path, offset, length int64) (io.ReadCloser, error) {
+	const op = "download"
+	address, err := c.entryURL(ctx, op, p, "mode=bin")
+	if err != nil {
+		return nil, err
+	}
+	// A transport that unpacks gzip behind our back would break ranges.
+	header := http.Header{"Accept-Encoding": {"identity"}}
+	switch {
+	case length == 0:
+		return http.NoBody, nil
+	case length > 0:
+		header.Set("Range", "bytes="+itoa(offset)+"-"+itoa(offset+length-1))
+	case offset > 0:
+		header.Set("Range", "bytes="+itoa(offset)+"-")
+	}
+	resp, err := c.send(ctx, request{op: op, path: p, method: http.MethodGet, url: address, header: header})
+	if err != nil {
+		return nil, err
+	}
+	if offset > 0 && !startsAt(resp, offset) {
+		resp.Body.Close()
+		return nil, &Error{Op: op, Path: p, Class: record.ClassRange, Status: resp.StatusCode, Message: "the service answered with another part of the file"}
+	}
+	return &content{Reader: resp.Body, body: resp.Body, ctx: ctx, path: p, left: length}, nil
+}
+
+// startsAt reports whether an answer is a part that starts at offset.
+func startsAt(resp *http.Response, offset int64) bool {
+	return resp.StatusCode == http.StatusPartialContent &&
+		strings.HasPrefix(resp.Header.Get("Content-Range"), "bytes "+itoa(offset)+"-")
+}
+
+// content is the body of a download: errors get their kind, and an answer longer
+// than asked for is cut.
+type content struct {
+	io.Reader
+	body io.Closer
+	ctx  context.Context
+	path Path
+	left int64 // bytes still wanted; negative: all
+}
+
+func (c *content) Read(p []byte) (int, error) {
+	if c.left == 0 {
+		return 0, io.EOF
+	}
+	if c.left > 0 && int64(len(p)) > c.left {
+		p = p[:c.left]
+	}
+	n, err := c.Reader.Read(p)
+	if c.left > 0 {
+		c.left -= int64(n)
+		if err == io.EOF && c.left > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+	}
+	if err != nil && err != io.EOF {
+		err = transportError(c.ctx, "download", c.path, err)
+	}
+	return n, err
+}
+
+func (c *content) Close() error { return c.body.Close() }

@@ -1,0 +1,101 @@
+package jfs
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+)
+
+// maxToken bounds how much of an answer may go by between two entries, in bytes,
+// so that a broken answer cannot fill the memory.
+const maxToken = 1 << 20
+
+// decoder reads the service's XML element by element, in bounded memory.
+type decoder struct {
+	*xml.Decoder
+	in *boundedReader
+}
+
+func newDecoder(r io.Reader) *decoder {
+	in := &boundedReader{r: r, left: maxToken}
+	d := &decoder{xml.NewDecoder(in), in}
+	// The service writes UTF-8, whatever a declaration may say.
+	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+	return d
+}
+
+// boundedReader lets left bytes through.
+type boundedReader struct {
+	r    io.Reader
+	left int
+}
+
+var errTokenTooLong = errors.New("the answer has an element of more than a megabyte")
+
+func (b *boundedReader) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTokenTooLong
+	}
+	n, err := b.r.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// root returns the start of the document's element.
+func (d *decoder) root() (xml.StartElement, error) {
+	for {
+		t, err := d.Token()
+		if err == io.EOF {
+			err = &xml.SyntaxError{Msg: "it is empty"}
+		}
+		if err != nil {
+			return xml.StartElement{}, err
+		}
+		if start, ok := t.(xml.StartElement); ok {
+			return start, nil
+		}
+	}
+}
+
+// child returns the start of the next element inside the current one, and io.EOF
+// at the end of the current one.
+func (d *decoder) child() (xml.StartElement, error) {
+	d.in.left = maxToken
+	for {
+		t, err := d.Token()
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF // cannot be: the decoder has a syntax error for it
+		}
+		if err != nil {
+			return xml.StartElement{}, err
+		}
+		switch t := t.(type) {
+		case xml.StartElement:
+			return t, nil
+		case xml.EndElement:
+			return xml.StartElement{}, io.EOF
+		}
+	}
+}
+
+// text returns what the current element holds, without the elements inside it,
+// and leaves it.
+func (d *decoder) text() (string, error) {
+	var text []byte
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return "", err
+		}
+		switch t := t.(type) {
+		case xml.CharData:
+			text = append(text, t...)
+		case xml.StartElement:
+			if err := d.Skip(); err != nil {
+				return "", err
+			}
+		case xml.EndElement:
+			return string(text), nil
+		}
+	}
+}
