@@ -1,0 +1,261 @@
+// Package digest adds the MD5 of each file to its record, keeping the order of
+// the records, and checks files against digests that records already have.
+//
+// Files are read concurrently, but never more than a fixed number at once, so
+// memory does not grow with the stream. A cache file spares reading what has
+// not changed since the last run; it is read and written as a stream, in step
+// with the records.
+//
+// The package finds no files of its own: it reads those that records name.
+package digest
+
+import (
+	"context"
+	"iter"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/sourcegraph/conc/stream"
+
+	"jottatools/lib/record"
+)
+
+// Options say how [Records] works. The zero value hashes without a cache.
+type Options struct {
+	// Jobs is how many files are read at once; 0 stands for two for each
+	// processor.
+	Jobs int
+
+	// Cache names the file that keeps digests from run to run, "" for none. One
+	// file serves one tree. It holds the records of the last run that have a
+	// digest, in tree order, compressed with zstd.
+	//
+	// A digest is reused only while path, size, mtime, ctime and inode number in
+	// the record are those in the cache; the file itself is then not even looked
+	// at, since its record tells how the walk found it a moment ago.
+	//
+	// Whatever happens to the cache never fails a run.
+	Cache string
+
+	// Check compares files with the MD5 their records have instead of adding
+	// one. Such records leave with status done or failed.
+	Check bool
+
+	// Progress, if set, hears of files finished and bytes read. Bytes are
+	// negative when a file has to be read again. It may be called concurrently,
+	// as may Warn and Info.
+	Progress func(files, bytes int64)
+	// Warn, if set, gets messages that people should always see.
+	Warn func(format string, args ...any)
+	// Info, if set, gets messages for those who want to know more.
+	Info func(format string, args ...any)
+}
+
+// Output takes records in order. *record.Writer is one.
+type Output interface {
+	Write(*record.Record) error // a record that was changed here
+	Pass(*record.Record) error  // a record as it was read
+}
+
+// Records reads records, adds what is missing and writes them to out, in the
+// order they came.
+//
+// It hashes records of files that have no MD5 yet, no error and no status, are
+// not ignored and have no action but put. All others pass unchanged; so do
+// records of files that are only on the service (remote, without root). Paths of
+// records without root are relative to the working directory.
+//
+// With a cache, records must be in tree order to be joined with it. If they are
+// not, out gets the rest sorted, and Warn is told.
+//
+// What goes wrong with one file stays in its record. A file that keeps changing
+// while it is read, or is gone, leaves with status skipped and reason changing;
+// that is no failure. One that cannot be read leaves with status failed, reason
+// unreadable and an error. If a file is no longer what its record says, the
+// record is brought up to date with what was hashed.
+//
+// The error is that of out, that of holding back records on disk, or the
+// context's cause. In the last case records may be missing from out. The caller
+// judges what the input was worth, with [record.Reader.Whole].
+func Records(ctx context.Context, out Output, in *record.Reader, opts Options) error {
+	return records(ctx, out, in, opts, newHasher(opts))
+}
+
+func records(ctx context.Context, out Output, in *record.Reader, opts Options, h *hasher) error {
+	opts = opts.complete()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := &run{ctx: ctx, cancel: cancel, out: out, opts: opts, hasher: h}
+	if opts.Cache != "" {
+		r.cache = openCache(opts)
+	}
+	h.settle = r.cache != nil && r.cache.writable()
+	r.startQueue()
+	err := r.all(in)
+	r.queue.Wait()
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	if r.cache != nil {
+		r.cache.close(err == nil && in.Whole() == nil)
+	}
+	return err
+}
+
+func (o Options) complete() Options {
+	if o.Jobs <= 0 {
+		o.Jobs = 2 * runtime.NumCPU()
+	}
+	if o.Progress == nil {
+		o.Progress = func(int64, int64) {}
+	}
+	if o.Warn == nil {
+		o.Warn = func(string, ...any) {}
+	}
+	if o.Info == nil {
+		o.Info = func(string, ...any) {}
+	}
+	return o
+}
+
+// run is one call of Records. One goroutine, the feeder, reads records and
+// hands them to the queue; the queue's goroutine writes them in order.
+type run struct {
+	ctx    context.Context // ends when the caller says so or out fails
+	cancel context.CancelCauseFunc
+	out    Output
+	opts   Options
+	hasher *hasher
+	cache  *cache // nil without one
+
+	// queue holds at most Jobs+2 records: those being hashed, one whose turn to
+	// be written it is, and one waiting for a free job.
+	queue *stream.Stream
+	// queued counts the records in the queue. While it is 0, the feeder may write
+	// records itself, which is what makes a run of cache hits fast.
+	queued atomic.Int64
+}
+
+// result is a record on its way out.
+type result struct {
+	rec     *record.Record
+	changed bool           // rec is no longer as read
+	entry   *record.Record // what the cache should remember, or nil
+	aborted bool           // the run ended before the file was read
+}
+
+func (r *run) startQueue() {
+	r.queue = stream.New().WithMaxGoroutines(r.opts.Jobs)
+}
+
+// all feeds the whole input. With a cache, what comes after the first record
+// that is out of order is fed once it is sorted.
+func (r *run) all(in *record.Reader) error {
+	last := ""
+	for rec := range in.All() {
+		if r.ctx.Err() != nil {
+			return nil
+		}
+		if r.cache != nil && rec.Path != "" {
+			if record.Compare(rec.Path, last) < 0 {
+				r.opts.Warn("the records are out of order: %q came after %q; sorting the rest, as the cache needs it", rec.Path, last)
+				return r.sorted(rec, in.All())
+			}
+			last = rec.Path
+		}
+		r.feed(rec)
+	}
+	return nil
+}
+
+func (r *run) sorted(first *record.Record, rest iter.Seq[*record.Record]) error {
+	var sorter record.Sorter
+	defer sorter.Close()
+	if err := sorter.Add(first); err != nil {
+		return err
+	}
+	for rec := range rest {
+		if err := sorter.Add(rec); err != nil {
+			return err
+		}
+	}
+	r.queue.Wait() // nothing may be on its way to the cache while it changes over
+	r.startQueue()
+	r.cache.restart()
+	for rec, err := range sorter.Sorted() {
+		if err != nil {
+			return err
+		}
+		if r.ctx.Err() != nil {
+			return nil
+		}
+		r.feed(rec)
+	}
+	return nil
+}
+
+// feed decides what a record needs and sends it on its way.
+func (r *run) feed(rec *record.Record) {
+	switch {
+	case r.opts.Check && checkable(rec):
+		r.enqueue(func() result { return r.hasher.check(r.ctx, rec) })
+	case !r.opts.Check && hashable(rec):
+		if r.cache != nil {
+			if md5, ok := r.cache.find(rec); ok {
+				rec.MD5 = md5
+				r.send(result{rec: rec, changed: true, entry: entryOf(rec)})
+				return
+			}
+		}
+		r.enqueue(func() result { return r.hasher.add(r.ctx, rec) })
+	default:
+		r.send(result{rec: rec})
+	}
+}
+
+func hashable(r *record.Record) bool {
+	return r.Kind == record.KindFile && r.MD5 == "" && !r.Ignored && r.Error == nil && r.Status == "" &&
+		(r.Action == "" || r.Action == record.ActionPut) && (r.Root != "" || r.Remote == "")
+}
+
+func checkable(r *record.Record) bool {
+	return r.Kind == record.KindFile && r.MD5 != "" && !r.Ignored && r.Error == nil && r.Action != record.ActionDelete
+}
+
+// send writes a record that needs no work when its turn has come.
+func (r *run) send(res result) {
+	if r.queued.Load() == 0 {
+		r.write(res)
+		return
+	}
+	r.enqueue(func() result { return res })
+}
+
+func (r *run) enqueue(work func() result) {
+	r.queued.Add(1)
+	r.queue.Go(func() stream.Callback {
+		res := work()
+		return func() {
+			r.write(res)
+			r.queued.Add(-1) // only now may the feeder write
+		}
+	})
+}
+
+// write lets a record out and remembers its digest. It is called by one
+// goroutine at a time.
+func (r *run) write(res result) {
+	if res.aborted {
+		return
+	}
+	if res.entry != nil && r.cache != nil {
+		r.cache.add(res.entry)
+	}
+	write := r.out.Pass
+	if res.changed {
+		write = r.out.Write
+	}
+	if err := write(res.rec); err != nil {
+		r.cancel(err)
+	}
+}
