@@ -130,20 +130,28 @@ func printable(s string) string {
 // the output with an end record that tells the truth, and returns what decides
 // the exit code: body's error, an input that is not whole, entries with errors.
 func (e *Env) Filter(body func(in *record.Reader, out *record.Writer) error) error {
-	if f, ok := e.stdinFile(); ok && isatty.IsTerminal(f.Fd()) {
+	return e.Consume(func(in *record.Reader) error {
+		return e.Source(func(out *record.Writer) error {
+			err := body(in, out)
+			if in.Whole() != nil {
+				out.Incomplete()
+			}
+			out.Inherit(in.End())
+			return err
+		})
+	})
+}
+
+// Consume runs a program that reads records from standard input and writes
+// something else, or nothing. The error of an input that is not whole is joined
+// to body's.
+func (e *Env) Consume(body func(in *record.Reader) error) error {
+	if p, ok := e.Stdin.(*pipedFile); ok && isatty.IsTerminal(p.file.Fd()) {
 		return Usagef("standard input is a terminal; pipe records into it")
 	}
 	in := e.Reader(e.Stdin)
-	var whole error
-	err := e.Source(func(out *record.Writer) error {
-		err := body(in, out)
-		if whole = in.Whole(); whole != nil {
-			out.Incomplete()
-		}
-		out.Inherit(in.End())
-		return err
-	})
-	return errors.Join(err, whole)
+	err := body(in)
+	return errors.Join(err, in.Whole())
 }
 
 // Source runs a program that begins a stream of records on standard output. It
@@ -183,11 +191,4 @@ func (e *Env) recordSink() io.Writer {
 		return &table{env: e}
 	}
 	return e.Stdout
-}
-
-func (e *Env) stdinFile() (*os.File, bool) {
-	if p, ok := e.Stdin.(*pipedFile); ok {
-		return p.file, true
-	}
-	return nil, false
 }

@@ -21,16 +21,37 @@ import (
 func (r *Record) decode(line string) error {
 	*r = Record{Size: SizeUnknown, line: line}
 	var raw rawNames
+	var wrong error // the first member that is not as it should be
 	err := eachMember(line, func(key, value string, member string) error {
-		return r.member(&raw, key, value, member)
+		if err := r.member(&raw, key, value, member); err != nil && wrong == nil {
+			wrong = err
+		}
+		return nil
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case r.Foreign():
+		// What its members mean is not known here: only the line counts.
+		*r = Record{Kind: r.Kind, Size: SizeUnknown, line: line}
+		return nil
+	case wrong != nil:
+		return wrong
 	}
 	if err := raw.apply(r); err != nil {
 		return err
 	}
 	return r.check()
+}
+
+// Foreign reports whether the record is of a kind that this package does not
+// know: it has no place in a tree and can only be passed on.
+func (r *Record) Foreign() bool {
+	switch r.Kind {
+	case KindFile, KindDir, KindSymlink, KindSpecial, KindEnd, "":
+		return false
+	}
+	return true
 }
 
 // rawNames holds the base64 members until all are known, since they overrule
@@ -145,19 +166,17 @@ func (r *Record) transfer() *Transfer {
 	return r.Transfer
 }
 
-// check refuses what would lead a program astray. Records of unknown kinds are
-// not checked: they only pass through.
+// check refuses what would lead a program astray.
 func (r *Record) check() error {
-	switch r.Kind {
-	case KindFile, KindDir, KindSymlink, KindSpecial:
-		if r.Path == "" {
-			return errors.New(`the record has no "path"`)
-		}
-		return CheckPath(r.Path)
-	case "":
+	switch {
+	case r.Kind == "":
 		return errors.New(`the record has no "kind"`)
+	case r.Kind == KindEnd:
+		return nil
+	case r.Path == "":
+		return errors.New(`the record has no "path"`)
 	}
-	return nil
+	return CheckPath(r.Path)
 }
 
 // CheckPath returns an error unless path is relative and stays beneath its
@@ -181,6 +200,9 @@ func CheckPath(path string) error {
 
 // append adds the record as one line of JSON, without the newline.
 func (r *Record) append(b []byte) []byte {
+	if r.Foreign() && r.line != "" {
+		return append(b, r.line...)
+	}
 	b = append(b, `{"kind":`...)
 	b = appendString(b, string(r.Kind))
 	b = appendName(b, "root", r.Root)

@@ -148,13 +148,13 @@ func (r *Reader) readLine() (string, error) {
 		if err == nil && long == nil {
 			return string(bytes.TrimSpace(part)), nil
 		}
-		if len(long) <= MaxLine {
+		if len(long) <= MaxLine+1 { // one more for the newline
 			long = append(long, part...)
 		}
 		if err == bufio.ErrBufferFull {
 			continue
 		}
-		if len(long) > MaxLine {
+		if len(bytes.TrimSuffix(long, []byte{'\n'})) > MaxLine {
 			r.malformed(fmt.Errorf("the line is longer than %d bytes", MaxLine))
 			return "", err
 		}

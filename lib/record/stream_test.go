@@ -1,0 +1,294 @@
+package record
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/klauspost/compress/zstd"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const stream = `{"kind":"dir","path":"a"}
+{"kind":"file","path":"a/b","size":6}
+{"kind":"end","v":1,"stage":"jwalk","records":2,"bytes":6,"errors":0,"complete":true}
+`
+
+func readAll(r io.Reader) (paths []string, malformed []string, in *Reader) {
+	in = NewReader(r)
+	in.Malformed = func(err error) { malformed = append(malformed, err.Error()) }
+	for rec := range in.All() {
+		paths = append(paths, rec.Path)
+	}
+	return paths, malformed, in
+}
+
+func zstdOf(s string) string {
+	var b bytes.Buffer
+	z, _ := zstd.NewWriter(&b)
+	io.WriteString(z, s)
+	z.Close()
+	return b.String()
+}
+
+func gzipOf(s string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	io.WriteString(z, s)
+	z.Close()
+	return b.String()
+}
+
+func TestWhole(t *testing.T) {
+	lines := strings.SplitAfter(stream, "\n")
+	for _, test := range []struct {
+		name, stream string
+		paths        int
+		want         error
+	}{
+		{"whole", stream, 2, nil},
+		{"blank lines", "\n" + lines[0] + "\r\n" + lines[1] + lines[2], 2, nil},
+		{"no newline at the end", strings.TrimSpace(stream), 2, nil},
+		{"zstd", zstdOf(stream), 2, nil},
+		{"gzip", gzipOf(stream), 2, nil},
+		{"empty", "", 0, ErrTruncated},
+		{"no end record", lines[0] + lines[1], 2, ErrTruncated},
+		{"cut in a line", stream[:40], 1, ErrTruncated},
+		{"gzip cut short", gzipOf(stream)[:60], 1, ErrTruncated},
+		{"zstd cut short", zstdOf(stream)[:40], 0, ErrTruncated},
+		{"too few", lines[0] + lines[2], 1, ErrMiscounted},
+		{"too many", lines[0] + stream, 3, ErrMiscounted},
+		{"incomplete", strings.Replace(stream, "true", "false", 1), 2, ErrIncomplete},
+		{"malformed", "x\n" + stream, 2, ErrMalformed},
+		{"joined with cat", stream + stream, 2, ErrMalformed},
+		{"bad end record", lines[0] + `{"kind":"end","v":1}` + "\n", 1, ErrMalformed},
+		{"end record from the future", lines[0] + `{"kind":"end","v":2,"records":1,"complete":true}` + "\n", 1, ErrMalformed},
+		{"a line too long", lines[0] + `{"kind":"dir","path":"` + strings.Repeat("x", MaxLine) + `"}` + "\n" + lines[1] + lines[2], 2, ErrMalformed},
+		{"a line just fits", `{"kind":"z","q":"` + strings.Repeat("x", MaxLine-19) + `"}` + "\n" + strings.Replace(stream, `"records":2`, `"records":3`, 1), 3, nil},
+	} {
+		paths, malformed, in := readAll(strings.NewReader(test.stream))
+		if err := in.Whole(); !errors.Is(err, test.want) {
+			t.Errorf("%s: Whole() = %v, want %v", test.name, err, test.want)
+		}
+		if len(paths) != test.paths {
+			t.Errorf("%s: %d records, want %d", test.name, len(paths), test.paths)
+		}
+		if (len(malformed) > 0) != (test.want == ErrMalformed) {
+			t.Errorf("%s: malformed lines: %q", test.name, malformed)
+		}
+	}
+}
+
+func TestMalformedLineIsNamed(t *testing.T) {
+	_, malformed, _ := readAll(strings.NewReader(stream[:26] + "{bad\n" + stream[26:]))
+	if len(malformed) != 1 || !strings.HasPrefix(malformed[0], "line 2: ") {
+		t.Errorf("malformed = %q", malformed)
+	}
+}
+
+func TestReadErrorIsNotTheEnd(t *testing.T) {
+	broken := errors.New("the disk is gone")
+	paths, _, in := readAll(io.MultiReader(strings.NewReader(stream), iotest.ErrReader(broken)))
+	if err := in.Whole(); len(paths) != 2 || !errors.Is(err, broken) || !errors.Is(err, ErrTruncated) {
+		t.Errorf("%d records, Whole() = %v", len(paths), err)
+	}
+}
+
+func TestCleanNeedsNoErrors(t *testing.T) {
+	_, _, in := readAll(strings.NewReader(strings.Replace(stream, `"errors":0`, `"errors":1`, 1)))
+	if in.Whole() != nil || in.Clean() == nil {
+		t.Errorf("Whole() = %v, Clean() = %v", in.Whole(), in.Clean())
+	}
+}
+
+func TestWriterTellsTheTruth(t *testing.T) {
+	var b bytes.Buffer
+	w := NewWriter(&b, "jtest")
+	var own []string
+	w.OnError = func(r *Record) { own = append(own, r.Path) }
+	in := NewReader(strings.NewReader(`{"kind":"file","path":"old","size":1, "error":{"class":"network","message":"m"}}` + "\n"))
+	old, _ := in.Next()
+	w.Pass(old)
+	w.Write(&Record{Kind: KindFile, Path: "new", Size: 2, Error: &Error{Class: ClassQuota, Message: "full"}})
+	w.Inherit(End{Scope: []string{"x"}, extra: `,"more":1`})
+	w.Incomplete()
+	if err := errors.Join(w.Close(), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"kind":"file","path":"old","size":1, "error":{"class":"network","message":"m"}}
+{"kind":"file","path":"new","size":2,"error":{"class":"quota","message":"full"}}
+{"kind":"end","v":1,"stage":"jtest","records":2,"bytes":3,"errors":2,"complete":false,"scope":["x"],"more":1}
+`
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", &b, want)
+	}
+	if !slices.Equal(own, []string{"new"}) {
+		t.Errorf("OnError heard of %q", own)
+	}
+}
+
+func TestCompare(t *testing.T) {
+	ordered := []string{"\x01", "_", "a", "a/_", "a/B", "a/b", "a/b/c", "a b", "a!", "a-b", "A0", "A0/z", "a0", "aa", "B", "B/z", "b", "b/a", "K", "k", "\u212a", "É", "é", "İ", "ı", "\xff"}
+	for i, a := range ordered {
+		for j, b := range ordered {
+			want := 0
+			switch {
+			case i < j:
+				want = -1
+			case i > j:
+				want = 1
+			}
+			if got := Compare(a, b); got != want {
+				t.Errorf("Compare(%q, %q) = %d, want %d", a, b, got, want)
+			}
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	for _, test := range []struct{ a, b string }{
+		{"ABC", "abc"}, {"É", "é"}, {"K", "\u212a"}, {"σ", "ς"}, {"ẞ", "ß"}, {"µ", "μ"}, {"a\xffB", "A\xffb"},
+	} {
+		if Fold(test.a) != Fold(test.b) {
+			t.Errorf("Fold(%q) = %q, Fold(%q) = %q, want them equal", test.a, Fold(test.a), test.b, Fold(test.b))
+		}
+	}
+	for _, s := range []string{"İ", "ı"} {
+		if Fold(s) == Fold("i") {
+			t.Errorf("Fold(%q) = Fold(i)", s)
+		}
+	}
+}
+
+func FuzzCompare(f *testing.F) {
+	f.Add("a/b", "A-b", "a")
+	f.Add("é", "\xff", "K")
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		if Compare(a, b) != -Compare(b, a) {
+			t.Fatalf("Compare(%q, %q) = %d, the other way round %d", a, b, Compare(a, b), Compare(b, a))
+		}
+		if (Compare(a, b) == 0) != (a == b) {
+			t.Fatalf("Compare(%q, %q) = %d", a, b, Compare(a, b))
+		}
+		if Compare(a, b) <= 0 && Compare(b, c) <= 0 && Compare(a, c) > 0 {
+			t.Fatalf("%q, %q, %q are in no order", a, b, c)
+		}
+	})
+}
+
+func TestSorterAndSpool(t *testing.T) {
+	for _, n := range []int{0, 1, 1000, 20_000, 300_000} {
+		if n > 20_000 && testing.Short() {
+			continue
+		}
+		var sorter Sorter
+		var spool Spool
+		order := rand.New(rand.NewPCG(1, 2)).Perm(n)
+		for _, i := range order {
+			r := &Record{Kind: KindFile, Size: int64(i), Path: fmt.Sprintf("d%03d/f%06d", i%7, i)}
+			if err := errors.Join(sorter.Add(r), spool.Add(r)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 { // both can be read again
+			last, count := "", 0
+			for r, err := range sorter.Sorted() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if Compare(last, r.Path) >= 0 {
+					t.Fatalf("%q after %q", r.Path, last)
+				}
+				last = r.Path
+				count++
+			}
+			if count != n {
+				t.Errorf("%d records sorted, want %d", count, n)
+			}
+			at := 0
+			for r, err := range spool.All() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Size != int64(order[at]) {
+					t.Fatalf("record %d is %d, want %d", at, r.Size, order[at])
+				}
+				at++
+			}
+			if at != n || spool.Len() != int64(n) {
+				t.Errorf("%d records spooled, Len %d, want %d", at, spool.Len(), n)
+			}
+		}
+		if err := errors.Join(sorter.Close(), spool.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestSorterKeepsTheOrderOfEqualPaths(t *testing.T) {
+	var s Sorter
+	defer s.Close()
+	const n = 30_000
+	for i := range n {
+		if err := s.Add(&Record{Kind: KindFile, Path: "same", Size: int64(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := int64(0)
+	for r, err := range s.Sorted() {
+		if err != nil || r.Size != at {
+			t.Fatalf("record %d is %d, %v", at, r.Size, err)
+		}
+		at++
+	}
+}
+
+func TestSorterOnAFullDisk(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()+"/missing")
+	var s Sorter
+	defer s.Close()
+	var err error
+	for i := 0; err == nil && i < 100_000; i++ {
+		err = s.Add(&Record{Kind: KindFile, Path: fmt.Sprint(i)})
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Add = %v, want the error of the disk", err)
+	}
+}
+
+func BenchmarkFilter(b *testing.B) {
+	line := string(full.append(nil)) + "\n"
+	b.SetBytes(int64(len(line)))
+	in := NewReader(&endless{line: line})
+	out := NewWriter(io.Discard, "jtest")
+	for b.Loop() {
+		r, _ := in.Next()
+		r.Status = StatusDone
+		out.Write(r)
+	}
+}
+
+type endless struct {
+	line string
+	at   int
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	n := 0
+	for n < len(b) {
+		m := copy(b[n:], e.line[e.at:])
+		n += m
+		e.at = (e.at + m) % len(e.line)
+	}
+	return n, nil
+}
