@@ -1,0 +1,192 @@
+// Jserve is a Jottacloud-compatible server on this machine.
+//
+// Usage:
+//
+//	jserve --data DIR --user NAME [--listen ADDR] [--password-file FILE]
+//
+// It runs in the foreground until a signal, and keeps all it has in DIR.
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"jottatools/lib/command"
+	"jottatools/lib/jserve"
+	"jottatools/lib/jserve/store"
+)
+
+const long = `Serves an account like one at Jottacloud, out of a directory on this machine.
+Clients of the service work with it unchanged; the programs of this toolkit are
+pointed at it with JOTTA_ENDPOINT.
+
+Contents are stored once each, by MD5 and size. What the server has acknowledged
+survives a crash or a power cut. One server at a time can use a directory.
+
+The password is taken from JSERVE_PASSWORD or a file; --password shows in the
+list of processes. Beyond this machine jserve listens only with a certificate.
+
+jserve stops at SIGINT or SIGTERM: requests under way get a few seconds, uploads
+that are cut off can be resumed. It then exits 0.
+
+GET /_jserve/stats tells how many requests of each kind were served, and how many
+bytes came and went; from this machine it needs no password.`
+
+const example = `  JSERVE_PASSWORD=secret jserve --data ~/jserve --listen 127.0.0.1:7070 --user me
+  JOTTA_ENDPOINT=http://127.0.0.1:7070 JOTTACLOUD_USERNAME=me JOTTACLOUD_PASSWORD=secret jls /Jotta/Archive
+  curl -s http://127.0.0.1:7070/_jserve/stats | jq .requests`
+
+// options are the flags.
+type options struct {
+	data, listen, readyFile      string
+	user, password, passwordFile string
+	tlsCert, tlsKey, externalURL string
+	quota                        int64
+	latency                      time.Duration
+}
+
+func main() {
+	cmd := command.New("jserve", "serve a Jottacloud-compatible account from a directory")
+	cmd.Long, cmd.Example = long, example
+	var o options
+	f := cmd.Flags()
+	f.StringVar(&o.data, "data", "", "keep everything in `DIR`; made if it is not there")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:7070", "listen on `ADDR`; port 0 takes a free one")
+	f.StringVar(&o.readyFile, "ready-file", "", "write the address to `FILE` once connections are taken")
+	f.StringVar(&o.user, "user", "", "the account's `NAME`")
+	f.StringVar(&o.password, "password", "", "the account's `PASSWORD`; better given in JSERVE_PASSWORD")
+	f.StringVar(&o.passwordFile, "password-file", "", "read the password from the first line of `FILE`")
+	f.Int64Var(&o.quota, "quota", 0, "let the account hold at most `BYTES`; 0 or -1: no limit")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "speak TLS with the certificate in `FILE`")
+	f.StringVar(&o.tlsKey, "tls-key", "", "the certificate's key, in `FILE`")
+	f.StringVar(&o.externalURL, "external-url", "", "`URL` that clients reach the server by, if not what they ask for")
+	f.DurationVar(&o.latency, "latency", 0, "wait this long before each answer")
+	if err := f.MarkHidden("latency"); err != nil {
+		panic(err) // it is declared above
+	}
+	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
+}
+
+func run(ctx context.Context, env *command.Env, o options) error {
+	if err := o.check(env.Args); err != nil {
+		return err
+	}
+	password, err := o.secret()
+	if err != nil {
+		return err
+	}
+	var cert tls.Certificate
+	if o.tlsCert != "" {
+		if cert, err = tls.LoadX509KeyPair(o.tlsCert, o.tlsKey); err != nil {
+			return fmt.Errorf("load the certificate: %w", err)
+		}
+	}
+	srv, err := jserve.New(jserve.Config{
+		Dir:         o.data,
+		Users:       []jserve.User{{Name: o.user, Password: password, Quota: o.quota}},
+		ExternalURL: o.externalURL, Latency: o.latency, Log: logger(env),
+	})
+	if errors.Is(err, store.ErrInUse) {
+		return command.Exit(command.ExitBusy, err)
+	}
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return errors.Join(err, srv.Close())
+	}
+	addr := ln.Addr().String()
+	if o.tlsCert != "" {
+		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+	}
+	env.Infof("listening on %s", addr)
+	if o.readyFile != "" {
+		// The port takes connections already; they wait until Serve gets to them.
+		if err := renameio.WriteFile(o.readyFile, []byte(addr+"\n"), 0o644); err != nil {
+			return errors.Join(fmt.Errorf("write the ready file: %w", err), ln.Close(), srv.Close())
+		}
+	}
+	return errors.Join(srv.Serve(ctx, ln), srv.Close())
+}
+
+// check finds what the command line lacks.
+func (o *options) check(args []string) error {
+	switch {
+	case len(args) > 0:
+		return command.Usagef("jserve takes no arguments, but got %q", args[0])
+	case o.data == "":
+		return command.Usagef("--data is missing: the directory to keep everything in")
+	case o.user == "":
+		return command.Usagef("--user is missing: the name of the account")
+	case (o.tlsCert == "") != (o.tlsKey == ""):
+		return command.Usagef("--tls-cert and --tls-key go together")
+	case o.password != "" && o.passwordFile != "":
+		return command.Usagef("give --password or --password-file, not both")
+	}
+	if err := store.CheckName(o.user); err != nil {
+		return command.Usagef("--user: %v", err)
+	}
+	host, _, err := net.SplitHostPort(o.listen)
+	if err != nil {
+		return command.Usagef("--listen %s: %v; write HOST:PORT", o.listen, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && o.tlsCert == "" {
+		return command.Usagef("--listen %s would send passwords in the clear beyond this machine; add --tls-cert and --tls-key", o.listen)
+	}
+	return nil
+}
+
+// secret finds the password: in a file, on the command line, or in JSERVE_PASSWORD.
+func (o *options) secret() (string, error) {
+	password := o.password
+	switch {
+	case o.passwordFile != "":
+		text, err := os.ReadFile(o.passwordFile)
+		if err != nil {
+			return "", fmt.Errorf("read the password: %w", err)
+		}
+		password, _, _ = strings.Cut(string(text), "\n")
+		password = strings.TrimSuffix(password, "\r")
+	case password == "":
+		password = os.Getenv("JSERVE_PASSWORD")
+	}
+	if password == "" {
+		return "", command.Usagef("no password: set JSERVE_PASSWORD, or use --password-file")
+	}
+	return password, nil
+}
+
+// logger tells of failed requests with -v.
+func logger(env *command.Env) *slog.Logger {
+	var out io.Writer = io.Discard
+	if env.Verbose() > 0 {
+		out = messages{env}
+	}
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{
+		Level: slog.LevelDebug,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+				return slog.Attr{} // env has its own
+			}
+			return a
+		},
+	}))
+}
+
+type messages struct{ env *command.Env }
+
+func (m messages) Write(p []byte) (int, error) {
+	m.env.Infof("%s", strings.TrimSuffix(string(p), "\n"))
+	return len(p), nil
+}

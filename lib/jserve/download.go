@@ -1,0 +1,202 @@
+package jserve
+
+import (
+	"archive/zip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"jottatools/lib/jserve/store"
+)
+
+// download answers mode=bin (docs/protocol.md, section 6.6). Trashed files are
+// served too; clients that show the trash read them from their old place.
+func (c *call) download(p store.Path) error {
+	c.stats.count("download")
+	missing := fmt.Errorf("%w: File %s does not exist", store.ErrNoFile, c.fullPath(p))
+	e, err := c.store.Stat(c.user.name, p)
+	if errors.Is(err, store.ErrNoPath) || err == nil && e.Kind != store.KindFile {
+		return missing
+	}
+	if err != nil {
+		return err
+	}
+	r := e.Current()
+	if wanted := c.r.URL.Query().Get("revision"); wanted != "" {
+		r = completeRevision(&e.Node, wanted)
+	}
+	if r == nil {
+		return missing
+	}
+	return c.sendContent(e.Name, r)
+}
+
+// completeRevision finds a revision by its number.
+func completeRevision(n *store.Node, text string) *store.Revision {
+	wanted, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil
+	}
+	for i := range n.Revisions {
+		if r := &n.Revisions[i]; r.Number == wanted && r.State == store.Completed {
+			return r
+		}
+	}
+	return nil
+}
+
+// sendSlice is how much of a content is sent between two looks at the clock.
+const sendSlice = 4 << 20
+
+// sendContent sends a revision, or the part of it that the request asks for.
+func (c *call) sendContent(name string, r *store.Revision) error {
+	start, length, whole, err := parseRange(c.r.Header.Get("Range"), r.Size)
+	if err != nil {
+		c.w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", r.Size))
+		return fmt.Errorf("%w: Requested range not satisfiable", store.ErrRange)
+	}
+	f, err := c.store.OpenBlob(r)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: content of %s was removed", store.ErrNoFile, name) // since it was looked up
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if start > 0 {
+		if _, err := f.Seek(start, io.SeekStart); err != nil {
+			return err
+		}
+	}
+	h := c.w.Header()
+	h.Set("Content-Type", mimeType(name))
+	h.Set("Content-Length", strconv.FormatInt(length, 10))
+	h.Set("Accept-Ranges", "bytes")
+	status := http.StatusOK
+	if !whole {
+		status = http.StatusPartialContent
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", start, start+length-1, r.Size))
+	}
+	c.w.WriteHeader(status)
+	if c.r.Method == http.MethodHead {
+		return nil
+	}
+	return c.sendFile(f, length)
+}
+
+// sendFile sends the next length bytes of f.
+func (c *call) sendFile(f *os.File, length int64) error {
+	for length > 0 {
+		n, err := io.CopyN(c.w, f, min(length, sendSlice))
+		c.stats.downloadBytes.Add(n)
+		length -= n
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// public answers for links that need no password: the download, and in place of
+// the landing pages the same download (docs/protocol.md, section 6.11).
+func (c *call) public() error {
+	c.stats.count("public")
+	p, err := splitURLPath(c.r.URL.EscapedPath())
+	if err != nil {
+		return errNotFound
+	}
+	var e store.Entry
+	switch {
+	case len(p) == 2: // s/<uri>
+		e, err = c.sharedByAnyone(p[1].Name)
+	case len(p) > 2:
+		e, err = c.store.Shared(p[len(p)-2].Name, p[len(p)-1].Name)
+	default:
+		return errNotFound
+	}
+	if err != nil {
+		return errNotFound
+	}
+	name := e.Name
+	if e.Kind != store.KindFile {
+		name += ".zip"
+	}
+	c.w.Header().Set("Content-Disposition", "attachment; filename*=UTF-8''"+strings.ReplaceAll(url.QueryEscape(name), "+", "%20"))
+	if e.Kind != store.KindFile {
+		return c.sendZip(&e)
+	}
+	if e.Current() == nil {
+		return errNotFound
+	}
+	return c.sendContent(e.Name, e.Current())
+}
+
+func (s *Server) sharedByAnyone(uri string) (store.Entry, error) {
+	for _, a := range s.users {
+		if e, err := s.store.Shared(a.name, uri); err == nil {
+			return e, nil
+		}
+	}
+	return store.Entry{}, store.ErrNoFile
+}
+
+// sendZip sends a folder with all live files beneath.
+func (c *call) sendZip(e *store.Entry) error {
+	c.w.Header().Set("Content-Type", "application/zip")
+	c.w.WriteHeader(http.StatusOK)
+	if c.r.Method == http.MethodHead {
+		return nil
+	}
+	z := zip.NewWriter(c.w)
+	type item struct {
+		name string
+		rev  store.Revision
+	}
+	var items []item // of one step of the walk
+	w := c.store.Walk(&e.Node, "", true)
+	w.Enter = func(f *store.Folder) { items = append(items, item{name: f.Path()[1:] + "/"}) }
+	w.File = func(f *store.Folder, n *store.Node) {
+		items = append(items, item{f.Path()[1:] + "/" + n.Name, *n.Current()})
+	}
+	err := c.walk(w, func() error {
+		for i := range items {
+			if err := c.zipItem(z, items[i].name, &items[i].rev); err != nil {
+				return err
+			}
+		}
+		items = items[:0]
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+func (c *call) zipItem(z *zip.Writer, name string, r *store.Revision) error {
+	if strings.HasSuffix(name, "/") {
+		_, err := z.Create(name)
+		return err
+	}
+	f, err := c.store.OpenBlob(r)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed since it was listed
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store, Modified: timeOf(r.Modified)})
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(w, f)
+	c.stats.downloadBytes.Add(n)
+	return err
+}

@@ -1,0 +1,217 @@
+// Package jserve is a Jottacloud-compatible server: the HTTP side of the
+// protocol described in docs/protocol.md, over the accounts kept by lib/jserve/store.
+//
+// It is a real store, meant for keeping backups on one's own disk, for the
+// tests of this toolkit, and for authors of other clients. It is not a proxy
+// to the real service and shares no accounts with it.
+//
+// One handler answers for all of the service's hosts; their paths are disjoint
+// (docs/protocol.md, section 1). In a test:
+//
+//	srv, err := jserve.New(jserve.Config{Dir: t.TempDir(), Users: []jserve.User{{Name: "u", Password: "p"}}})
+//	…
+//	defer srv.Close()
+//	ts := httptest.NewServer(srv)
+package jserve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"jottatools/lib/jserve/store"
+)
+
+// User is an account the server lets in.
+type User struct {
+	Name     string // as in paths; letter case does not matter
+	Password string // for HTTP Basic; must not be empty
+	Email    string // optional second login name
+	Quota    int64  // bytes; 0 or less means unlimited
+}
+
+// Config says what a server keeps and for whom. Dir and Users are needed.
+type Config struct {
+	Dir   string
+	Users []User
+
+	// ExternalURL begins the absolute URLs in answers, such as upload targets.
+	// Empty means the host that the request was sent to.
+	ExternalURL string
+	// Host is the node name shown in answers; empty means "jserve".
+	Host string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Latency is waited before each answer.
+	Latency time.Duration
+	// Log gets a line for each failed request; nil means none.
+	Log *slog.Logger
+}
+
+// Limits on what a connection may cost.
+const (
+	headerTimeout = 10 * time.Second // to send the request's header
+	idleTimeout   = 2 * time.Minute  // between requests
+	stallTimeout  = time.Minute      // without a byte moving in a body, either way
+	drainTimeout  = 5 * time.Second  // for requests under way when the server is stopped
+	maxForm       = 64 << 10         // body of a command or of allocate, in bytes
+)
+
+// Server answers requests. It is safe for concurrent use.
+type Server struct {
+	cfg   Config
+	store *store.Store
+	users map[string]*account // by folded name and folded e-mail address
+	stats stats
+}
+
+// New opens the store in cfg.Dir and makes the accounts that are not there yet.
+// Close must be called when no request is under way any more.
+func New(cfg Config) (*Server, error) {
+	if cfg.Host == "" {
+		cfg.Host = "jserve"
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	users, err := accounts(cfg.Users)
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(cfg.Dir, store.Options{Now: cfg.Now})
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range cfg.Users {
+		if err := st.EnsureUser(u.Name); err != nil {
+			return nil, errors.Join(err, st.Close())
+		}
+	}
+	return &Server{cfg: cfg, store: st, users: users}, nil
+}
+
+// Close closes the store.
+func (s *Server) Close() error { return s.store.Close() }
+
+// Handler returns the server as an http.Handler, which it is.
+func (s *Server) Handler() http.Handler { return s }
+
+// Serve answers on ln until ctx ends, then gives requests under way a few
+// seconds to finish. It closes ln, and returns nil after a requested end.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	hs := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- hs.Serve(ln) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if err := hs.Shutdown(drain); err != nil {
+		_ = hs.Close() // whoever is still at it is cut off; uploads can be resumed
+	}
+	<-served
+	return nil
+}
+
+// call is one request on its way through the server.
+type call struct {
+	*Server
+	w    *response
+	r    *http.Request
+	user *account
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{Server: s, r: r}
+	c.w = &response{ResponseWriter: w, stats: &s.stats, control: http.NewResponseController(w)}
+	c.w.extend()
+	if r.Body != nil {
+		r.Body = &requestBody{ReadCloser: r.Body, call: c}
+	}
+	if s.cfg.Latency > 0 {
+		select {
+		case <-time.After(s.cfg.Latency):
+		case <-r.Context().Done():
+			return
+		}
+	}
+	style, handle := s.route(r)
+	err := handle(c)
+	if err == nil {
+		return
+	}
+	s.cfg.Log.Info("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	if c.w.begun {
+		// A listing or download broke off in the middle. The client must not
+		// take what it has for the whole, so the connection ends with it.
+		panic(http.ErrAbortHandler)
+	}
+	c.fail(style, err)
+}
+
+// response counts the bytes of an answer and limits how long the client may
+// stall it.
+type response struct {
+	http.ResponseWriter
+	stats   *stats
+	control *http.ResponseController
+	begun   bool // the header is out
+}
+
+func (w *response) WriteHeader(status int) {
+	w.begun = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Write(p []byte) (int, error) {
+	w.begun = true
+	w.extend()
+	n, err := w.ResponseWriter.Write(p)
+	w.stats.bytesOut.Add(int64(n))
+	return n, err
+}
+
+// ReadFrom keeps sendfile within reach of downloads.
+func (w *response) ReadFrom(r io.Reader) (int64, error) {
+	w.begun = true
+	w.extend()
+	n, err := io.Copy(w.ResponseWriter, r)
+	w.stats.bytesOut.Add(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// extend gives the connection another stallTimeout. A recorder in a test has no deadlines.
+func (w *response) extend() { _ = w.control.SetWriteDeadline(time.Now().Add(stallTimeout)) }
+
+// requestBody counts the bytes of a body and limits how long the client may stall it.
+type requestBody struct {
+	io.ReadCloser
+	call *call
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	_ = b.call.w.control.SetReadDeadline(time.Now().Add(stallTimeout))
+	n, err := b.ReadCloser.Read(p)
+	b.call.stats.bytesIn.Add(int64(n))
+	return n, err
+}
