@@ -172,6 +172,11 @@ func OpenRegular(path string) (*os.File, fs.FileInfo, error) {
 	return f, fi, nil
 }
 
+// OpenDir opens the folder at path for listing. It never blocks, whatever has
+// taken the folder's place, and follows a final symbolic link only if told to
+// (where the platform can tell).
+func OpenDir(path string, follow bool) (*os.File, error) { return openDir(path, follow) }
+
 // Class returns the class of an error that the file system gave.
 func Class(err error) record.Class {
 	var known *record.Error

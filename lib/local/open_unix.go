@@ -25,3 +25,11 @@ func openNonblock(path string) (*os.File, error) {
 	}
 	return f, err
 }
+
+func openDir(path string, follow bool) (*os.File, error) {
+	flags := os.O_RDONLY | syscall.O_DIRECTORY | syscall.O_NONBLOCK
+	if !follow {
+		flags |= syscall.O_NOFOLLOW
+	}
+	return os.OpenFile(path, flags, 0)
+}

@@ -1,0 +1,135 @@
+// Jwalk lists folders as records, in tree order.
+//
+// Usage:
+//
+//	jwalk DIR | jhash | jdiff --dest /Jotta/Archive/photos | jput
+//
+// Every entry gets a record: what rules leave out is marked ignored, and what
+// cannot be read carries an error, in which case jwalk exits 1 at the end.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+
+	"jottatools/lib/command"
+	"jottatools/lib/record"
+	"jottatools/lib/walk"
+)
+
+const long = `Jwalk lists DIR as records, one line of JSON for each file, folder, symbolic
+link and special file, in tree order. Paths are relative to DIR. Of several
+DIRs, paths begin with the name of each, as after "cp -r DIR… DEST".
+
+Entries that rules leave out are listed, too, marked as ignored, so that no
+later program takes them for gone. Rules are patterns as in .gitignore files, of
+the flags below and of .jottaignore files in the tree. The last pattern that
+matches decides; flags come before .jottaignore files, and the nearest of those
+before the ones above it. What is in an ignored folder is not looked at.
+
+A folder that cannot be read gets a record with an error, and jwalk exits 1.`
+
+const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
+  jwalk --exclude '*.tmp' --exclude /cache/ ~/work | jq -r 'select(.ignored).path'
+  jwalk --explain build/a.o ~/work`
+
+type flags struct {
+	walk.Options
+	rules   walk.Rules
+	hidden  bool
+	explain string
+}
+
+func main() {
+	cmd := command.New("jwalk", "list folders as records, in tree order")
+	cmd.Args, cmd.Long, cmd.Example = "DIR…", long, example
+	var o flags
+	f := cmd.Flags()
+	f.VarP(ruleFlag{"PATTERN", o.rules.Exclude}, "exclude", "e", "leave out what matches `PATTERN`, as in a .gitignore file; may be repeated")
+	f.Var(ruleFlag{"REGEX", o.rules.ExcludeRegexp}, "exclude-regex", "leave out what has a path in which `REGEX` (RE2) is found")
+	f.Var(ruleFlag{"FILE", o.rules.ExcludeFrom}, "exclude-from", "take patterns from `FILE`, one a line")
+	f.BoolVar(&o.ExcludeCaches, "exclude-caches", false, "leave out folders that a CACHEDIR.TAG file marks as caches")
+	f.BoolVarP(&o.OneFileSystem, "one-file-system", "x", false, "leave out what is on other file systems than DIR")
+	command.SizeVar(f, &o.MaxSize, "max-size", "leave out files larger than this; 0: none")
+	f.DurationVar(&o.MinAge, "min-age", 0, "leave out files modified less than `TIME` ago, such as 10m or 24h")
+	f.BoolVar(&o.hidden, "hidden", true, "list entries with names that begin with a dot; --hidden=false leaves them out")
+	f.BoolVarP(&o.Follow, "follow", "L", false, "list what symbolic links lead to in their place")
+	f.IntVarP(&o.Jobs, "jobs", "j", 2*runtime.NumCPU(), "read at most `N` folders at once")
+	f.StringVar(&o.explain, "explain", "", "say what becomes of `PATH` in DIR (the current folder if not given) and by which rule, and exit")
+	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, &o) }))
+}
+
+func run(ctx context.Context, env *command.Env, o *flags) error {
+	switch {
+	case o.Jobs < 1:
+		return command.Usagef("--jobs must be at least 1, not %d", o.Jobs)
+	case o.MinAge < 0:
+		return command.Usagef("--min-age must not be negative")
+	}
+	if !o.hidden {
+		o.rules.ExcludeHidden()
+	}
+	o.Rules = &o.rules
+	o.Warn = func(err error) { env.Errorf("%v; the line is not used", err) }
+	if o.explain != "" {
+		return explain(ctx, env, o)
+	}
+	return env.Source(func(out *record.Writer) error {
+		tops, err := walk.Tops(env.Args)
+		if err != nil {
+			return command.Usagef("%v", err)
+		}
+		if len(tops) > 1 {
+			var names []string
+			for _, top := range tops {
+				names = append(names, top.Prefix)
+			}
+			out.Scope(names)
+		}
+		for _, top := range tops {
+			o.Root, o.Prefix = top.Root, top.Prefix
+			if err := walk.Tree(ctx, o.Options, out.Write); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// explain prints which rule decides about an entry.
+func explain(ctx context.Context, env *command.Env, o *flags) error {
+	dirs := env.Args
+	if len(dirs) == 0 {
+		dirs = []string{"."}
+	}
+	if len(dirs) > 1 {
+		return command.Usagef("--explain takes one DIR, not %d", len(dirs))
+	}
+	tops, err := walk.Tops(dirs)
+	if err != nil {
+		return command.Usagef("%v", err)
+	}
+	o.Root = tops[0].Root
+	path, err := tops[0].Within(o.explain)
+	if err != nil {
+		return command.Usagef("--explain: %v", err)
+	}
+	decision, err := walk.Explain(ctx, o.Options, path)
+	if err != nil {
+		return command.Usagef("--explain: %v", err)
+	}
+	_, err = fmt.Fprintln(env.Stdout, decision)
+	return err
+}
+
+// ruleFlag is a flag that may be repeated; the order of all of them counts.
+type ruleFlag struct {
+	kind string
+	add  func(string) error
+}
+
+func (r ruleFlag) Set(s string) error { return r.add(s) }
+func (r ruleFlag) Type() string       { return r.kind }
+func (r ruleFlag) String() string     { return "" }

@@ -1,0 +1,208 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"jottatools/lib/local"
+	"jottatools/lib/record"
+)
+
+// cacheTag and cacheSignature mark a folder as a cache
+// (https://bford.info/cachedir/).
+const (
+	cacheTag       = "CACHEDIR.TAG"
+	cacheSignature = "Signature: 8a477f597d28d172789f06886806bc55"
+)
+
+// verdict says whether an entry is left out, and why: a rule, or one of the
+// filters, which no rule overrides. The zero verdict keeps it.
+type verdict struct {
+	rule   *rule
+	filter string // as a person would give the reason
+}
+
+func (v verdict) ignored() bool { return v.filter != "" || v.rule != nil && v.rule.ignore }
+
+// verdict decides about one entry of f, which is not left out itself.
+func (w *walker) verdict(f *folder, path string, info fs.FileInfo) verdict {
+	switch {
+	case w.OneFileSystem && local.Device(info) != w.device:
+		return verdict{filter: "--one-file-system: it is on another one"}
+	case w.MaxSize > 0 && info.Mode().IsRegular() && info.Size() > w.MaxSize:
+		return verdict{filter: "--max-size: it is larger"}
+	case w.MinAge > 0 && info.Mode().IsRegular() && w.tooYoung(info.ModTime()):
+		return verdict{filter: "--min-age: it is younger"}
+	}
+	return verdict{rule: f.scope.decide(w.Rules, path, path[strings.LastIndexByte(path, '/')+1:], info.IsDir())}
+}
+
+// tooYoung does not believe in times far ahead: whoever gave a file such a time
+// had a wrong clock, and the file would be left out for years.
+func (w *walker) tooYoung(mtime time.Time) bool {
+	age := w.Now.Sub(mtime)
+	return age < w.MinAge && age > -24*time.Hour
+}
+
+// readRules reads the ignore file of f and sees whether f is a cache; the names
+// say whether there is anything to read. path is the local path of f.
+func (f *folder) readRules(path string, names []listed, caches bool) error {
+	for _, e := range names {
+		if !e.kind.IsRegular() && e.kind&fs.ModeSymlink == 0 {
+			continue
+		}
+		switch {
+		case e.name == IgnoreFile:
+			list, bad, err := readIgnoreFile(local.Join(path, IgnoreFile), join(f.path, IgnoreFile))
+			if err != nil {
+				return err
+			}
+			f.bad = bad
+			if len(list) > 0 {
+				base := f.path
+				if base != "" {
+					base += "/"
+				}
+				f.scope = &scope{base: base, rules: list, above: f.scope}
+			}
+		case e.name == cacheTag && caches && e.kind.IsRegular() && f.above != nil:
+			var err error
+			if f.tagged, err = isCacheTag(local.Join(path, cacheTag)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// readIgnoreFile reads the rules in the file at path. One that is gone, or is no
+// file, has none.
+func readIgnoreFile(path, source string) (ruleList, []error, error) {
+	file, _, err := local.OpenRegular(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, local.ErrNotRegular) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	list, bad, err := readRules(file, source)
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", path, err)
+	}
+	return list, bad, err
+}
+
+func isCacheTag(path string) (bool, error) {
+	file, _, err := local.OpenRegular(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, local.ErrNotRegular) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	head := make([]byte, len(cacheSignature))
+	_, err = io.ReadFull(file, head)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return false, nil
+	}
+	return err == nil && string(head) == cacheSignature, err
+}
+
+// Decision is what [Explain] found out.
+type Decision struct {
+	Path    string // of the entry, as in records
+	Ignored bool
+	By      string // the rule that decided, such as ".jottaignore line 3: *.tmp"; "" if none did
+	Above   string // path of the folder that is left out with the entry in it; "" if the rule is about the entry itself
+}
+
+// String returns the decision as a line for people.
+func (d Decision) String() string {
+	what := "kept"
+	switch {
+	case d.Above != "":
+		what = "ignored with " + d.Above
+	case d.Ignored:
+		what = "ignored"
+	}
+	if d.By != "" {
+		what += " by " + d.By
+	}
+	return d.Path + ": " + what
+}
+
+// Explain says what a walk with opts does with the entry at path, which is
+// relative to opts.Root, and why.
+func Explain(ctx context.Context, opts Options, path string) (Decision, error) {
+	w, f, err := start(ctx, opts)
+	if err != nil {
+		return Decision{}, err
+	}
+	rest := path
+	if opts.Prefix != "" {
+		if !record.Under(path, opts.Prefix) {
+			return Decision{}, fmt.Errorf("%s is not in %s", path, opts.Prefix)
+		}
+		rest = strings.TrimPrefix(path[len(opts.Prefix):], "/")
+	}
+	var last verdict
+	for {
+		dir := local.Join(w.Root, f.path)
+		if err := f.readRules(dir, ruleFiles(dir), w.ExcludeCaches); err != nil {
+			return Decision{}, err
+		}
+		if f.tagged {
+			return decision(path, f.path, verdict{filter: "--exclude-caches: it has a " + cacheTag}), nil
+		}
+		if rest == "" {
+			return decision(path, path, last), nil
+		}
+		name, after, more := strings.Cut(rest, "/")
+		here := join(f.path, name)
+		info, err := local.Lstat(local.Join(w.Root, here))
+		if err != nil {
+			return Decision{}, err
+		}
+		if w.Follow && info.Mode()&fs.ModeSymlink != 0 {
+			if target, err := local.Stat(local.Join(w.Root, here)); err == nil {
+				info = target
+			}
+		}
+		last = w.verdict(f, here, info)
+		switch {
+		case last.ignored() || !more && !info.IsDir():
+			return decision(path, here, last), nil
+		case !info.IsDir():
+			return Decision{}, fmt.Errorf("%s is not a folder, so %s is not in the tree", here, path)
+		}
+		f, rest = w.folder(f, here, info, true), after
+	}
+}
+
+func decision(path, decided string, v verdict) Decision {
+	d := Decision{Path: path, Ignored: v.ignored(), By: v.filter}
+	if v.rule != nil {
+		d.By = v.rule.String()
+	}
+	if d.Ignored && decided != path {
+		d.Above = decided
+	}
+	return d
+}
+
+// ruleFiles returns which of the files that decide are in the folder at path.
+func ruleFiles(path string) (names []listed) {
+	for _, name := range []string{IgnoreFile, cacheTag} {
+		if info, err := local.Lstat(local.Join(path, name)); err == nil {
+			names = append(names, listed{name: name, kind: info.Mode().Type()})
+		}
+	}
+	return names
+}

@@ -1,0 +1,449 @@
+// Package walk lists a directory tree as records, in tree order, and decides
+// what in it is left out.
+//
+// Folders are read ahead by several goroutines while the records leave in
+// order. Memory holds the names in the folders on the way from the root to the
+// current one, and what a bounded number of reads ahead has found. An entry that
+// cannot be read becomes a record with an error, and the walk goes on; one that
+// vanishes before it has been looked at is not part of the tree. What appears
+// behind the walk is not seen.
+//
+// No file's content is read, except that of ignore files and cache tags.
+package walk
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"jottatools/lib/local"
+	"jottatools/lib/record"
+)
+
+// Options say what to list and how. Only Root is needed.
+type Options struct {
+	Root   string // absolute path of the folder that the records' paths are relative to
+	Prefix string // name of the one folder in Root to list, with a record of its own; "": all of Root, which gets none
+
+	Rules         *Rules        // what to leave out besides what ignore files say
+	Follow        bool          // list what symbolic links lead to in their place
+	OneFileSystem bool          // leave out what is on another file system than Root and Prefix
+	ExcludeCaches bool          // leave out folders with a CACHEDIR.TAG
+	MaxSize       int64         // leave out larger files, in bytes; 0: none
+	MinAge        time.Duration // leave out files modified less than this before Now; 0: none
+	Now           time.Time     // what MinAge counts from; zero: the current time
+	Jobs          int           // how many folders are read at a time; 0: twice the number of CPUs
+
+	// Warn, if set, hears of lines in ignore files that are no patterns, from the
+	// goroutine that called Tree.
+	Warn func(error)
+
+	// Replaced by tests, which need a file system that fails.
+	openDir func(path string, follow bool) (*os.File, error)
+	readDir func(dir *os.File, n int) ([]fs.DirEntry, error)
+}
+
+// Tree calls emit with the record of each entry, in tree order. It ends early
+// with the context's cause, with the first error of emit, or when the folder it
+// was given cannot be read. Errors of single entries are in their records.
+func Tree(ctx context.Context, opts Options, emit func(*record.Record) error) error {
+	w, top, err := start(ctx, opts)
+	if err != nil {
+		return err
+	}
+	w.emit = emit
+	w.queue = newQueue(w.Jobs, top.task)
+	defer w.queue.stop()
+	w.queue.take()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if w.Prefix != "" {
+		if err := w.emitFolder(top); err != nil {
+			return err
+		}
+	}
+	if err := w.list(top); err != nil {
+		return err
+	}
+	if w.Prefix == "" {
+		return top.err // there is no record to carry it
+	}
+	return nil
+}
+
+// start looks at the top folder and sets what opts leave open.
+func start(ctx context.Context, opts Options) (*walker, *folder, error) {
+	if opts.Jobs < 1 {
+		opts.Jobs = 2 * runtime.NumCPU()
+	}
+	if opts.Now.IsZero() {
+		opts.Now = time.Now()
+	}
+	if opts.Rules == nil {
+		opts.Rules = new(Rules)
+	}
+	if opts.openDir == nil {
+		opts.openDir = local.OpenDir
+	}
+	if opts.readDir == nil {
+		opts.readDir = (*os.File).ReadDir
+	}
+	path := local.Join(opts.Root, opts.Prefix)
+	info, err := local.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "list", Path: path, Err: syscall.ENOTDIR}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &walker{Options: opts, ctx: ctx, device: local.Device(info)}
+	return w, w.folder(nil, opts.Prefix, info, true), nil
+}
+
+// walker is one call of Tree. Its goroutines share it; only queue changes.
+type walker struct {
+	Options
+	ctx    context.Context
+	emit   func(*record.Record) error
+	queue  *queue
+	device uint64 // of the file system that holds the top folder
+}
+
+// folder is a folder to be listed. Its task fills in what comes after it.
+type folder struct {
+	above  *folder // nil for the top folder
+	path   string  // as in records; "" for the root
+	info   fs.FileInfo
+	follow bool // it was reached by a symbolic link
+	task   *task
+
+	err      error
+	bad      []error // lines of its ignore file that are no patterns
+	tagged   bool    // it is a cache
+	scope    *scope
+	chunks   []*chunk
+	vanished bool
+}
+
+// chunkSize is how many entries of a folder are looked at in one go. It bounds
+// what is known about entries before it is needed: of a folder with a million
+// files, only the names stay in memory.
+const chunkSize = 256
+
+// chunk is a number of neighbours in a folder.
+type chunk struct {
+	names   []listed
+	entries []entry // once they have been looked at
+}
+
+// listed is an entry as its folder lists it.
+type listed struct {
+	name, fold string
+	kind       fs.FileMode // only the type bits
+}
+
+// entry is what is known about a name that has been looked at.
+type entry struct {
+	listed
+	info   fs.FileInfo // nil if there is an error, or if it has vanished
+	found  *details    // nil for most entries
+	folder *folder     // to be listed; nil for all else
+}
+
+// details are what few entries have.
+type details struct {
+	err     error
+	target  string // of a symbolic link
+	ignored bool
+}
+
+func (w *walker) folder(above *folder, path string, info fs.FileInfo, follow bool) *folder {
+	f := &folder{above: above, path: path, info: info, follow: follow}
+	if above != nil {
+		f.scope = above.scope
+	}
+	f.task = &task{run: func() []*task { return w.read(f) }}
+	return f
+}
+
+// read lists a folder and looks at its first entries. The other chunks are
+// tasks of their own.
+func (w *walker) read(f *folder) []*task {
+	if w.ctx.Err() != nil {
+		return nil
+	}
+	path := local.Join(w.Root, f.path)
+	dir, err := w.openDir(path, f.follow)
+	if err != nil {
+		f.err = err
+		f.vanished = errors.Is(err, fs.ErrNotExist) && f.above != nil
+		return nil
+	}
+	defer dir.Close()
+	names, err := w.names(dir)
+	f.err = err // what could be read is listed nevertheless
+	if err := f.readRules(path, names, w.ExcludeCaches); err != nil {
+		f.err = cmp.Or(f.err, err)
+		return nil // what is to be left out is not known, so nothing is listed
+	}
+	if f.tagged {
+		return nil
+	}
+	var tasks []*task
+	for len(names) > 0 {
+		c := &chunk{names: names[:min(chunkSize, len(names))]}
+		names = names[len(c.names):]
+		f.chunks = append(f.chunks, c)
+		if len(f.chunks) == 1 {
+			tasks = w.look(f, dir, c)
+		} else {
+			tasks = append(tasks, &task{run: func() []*task { return w.lookAgain(f, c) }})
+		}
+	}
+	return tasks
+}
+
+// names returns the entries in a folder, sorted. With an error it returns those
+// that it could read.
+func (w *walker) names(dir *os.File) (names []listed, err error) {
+	for err == nil && w.ctx.Err() == nil {
+		var list []fs.DirEntry
+		list, err = w.readDir(dir, 1024)
+		for _, e := range list {
+			names = append(names, listed{e.Name(), record.Fold(e.Name()), e.Type()})
+		}
+	}
+	slices.SortFunc(names, func(a, b listed) int { // the order of record.CompareNames
+		return cmp.Or(cmp.Compare(a.fold, b.fold), cmp.Compare(a.name, b.name))
+	})
+	if err == io.EOF {
+		err = nil
+	}
+	return names, err
+}
+
+// lookAgain opens a large folder once more to look at another chunk of it.
+func (w *walker) lookAgain(f *folder, c *chunk) []*task {
+	if w.ctx.Err() != nil {
+		return nil
+	}
+	dir, err := w.openDir(local.Join(w.Root, f.path), f.follow)
+	if err != nil {
+		c.entries = make([]entry, len(c.names))
+		for i, name := range c.names {
+			c.entries[i].listed = name
+			c.entries[i].fail(err)
+		}
+		return nil
+	}
+	defer dir.Close()
+	return w.look(f, dir, c)
+}
+
+// look finds out about the entries of a chunk. It returns the tasks of the
+// folders among them.
+func (w *walker) look(f *folder, dir *os.File, c *chunk) (tasks []*task) {
+	c.entries = make([]entry, len(c.names))
+	for i, name := range c.names {
+		e := &c.entries[i]
+		e.listed = name
+		w.lookAt(f, dir, e)
+		if e.folder != nil {
+			tasks = append(tasks, e.folder.task)
+		}
+	}
+	return tasks
+}
+
+func (w *walker) lookAt(f *folder, dir *os.File, e *entry) {
+	info, err := local.StatAt(dir, e.name, false)
+	if err != nil {
+		e.fail(err)
+		return
+	}
+	e.info = info
+	path := join(f.path, e.name)
+	followed := false
+	if info.Mode()&fs.ModeSymlink != 0 {
+		followed, err = w.lookThrough(dir, e)
+		if err != nil {
+			e.fail(err)
+			return
+		}
+	}
+	if w.verdict(f, path, e.info).ignored() {
+		e.detail().ignored = true
+		return
+	}
+	if !e.info.IsDir() {
+		return
+	}
+	if w.Follow {
+		for a := f; a != nil; a = a.above {
+			if local.SameFile(a.info, e.info) {
+				e.info = info
+				e.detail().err = loopError(path, a.path)
+				return
+			}
+		}
+	}
+	e.folder = w.folder(f, path, e.info, followed)
+}
+
+// lookThrough reads a symbolic link and, if links are followed, replaces what
+// is known about it by what is known about that which it leads to. A link that
+// leads nowhere stays a link.
+func (w *walker) lookThrough(dir *os.File, e *entry) (followed bool, err error) {
+	target, err := os.Readlink(local.Join(dir.Name(), e.name))
+	if err != nil {
+		return false, err
+	}
+	e.detail().target = target
+	if !w.Follow {
+		return false, nil
+	}
+	info, err := local.StatAt(dir, e.name, true)
+	switch {
+	case err == nil:
+		e.info = info
+	case errors.Is(err, fs.ErrNotExist):
+	default:
+		e.detail().err = err // it stays a link, with an error
+	}
+	return err == nil, nil
+}
+
+func loopError(path, above string) error {
+	if above == "" {
+		above = "the folder it started from"
+	}
+	return fmt.Errorf("follow %s: it leads back to %s", path, above)
+}
+
+func (e *entry) detail() *details {
+	if e.found == nil {
+		e.found = new(details)
+	}
+	return e.found
+}
+
+// fail keeps the error, unless the entry has only vanished.
+func (e *entry) fail(err error) {
+	e.info = nil
+	if !errors.Is(err, fs.ErrNotExist) {
+		e.detail().err = err
+	}
+}
+
+// list emits the records of everything in f, which has been read.
+func (w *walker) list(f *folder) error {
+	for _, err := range f.bad {
+		if w.Warn != nil {
+			w.Warn(err)
+		}
+	}
+	for i, c := range f.chunks {
+		if i > 0 {
+			w.queue.take()
+		}
+		f.chunks[i] = nil // memory follows the walk, not the tree
+		for j := range c.entries {
+			if err := context.Cause(w.ctx); err != nil {
+				return err
+			}
+			if err := w.entry(f, &c.entries[j]); err != nil {
+				return err
+			}
+			c.entries[j].folder = nil
+		}
+	}
+	return nil
+}
+
+// entry emits the records of one entry and of everything beneath it.
+func (w *walker) entry(f *folder, e *entry) error {
+	if e.folder != nil {
+		w.queue.take()
+		if err := context.Cause(w.ctx); err != nil {
+			return err
+		}
+		if e.folder.vanished {
+			return nil
+		}
+		if err := w.emitFolder(e.folder); err != nil {
+			return err
+		}
+		return w.list(e.folder)
+	}
+	var found details
+	if e.found != nil {
+		found = *e.found
+	}
+	if e.info == nil && found.err == nil {
+		return nil // vanished
+	}
+	r := w.record(join(f.path, e.name), e.kind, e.info)
+	r.Target = found.target
+	if r.Kind != record.KindSymlink {
+		r.Target = ""
+	}
+	switch {
+	case found.err != nil:
+		r.Reason, r.Error = record.ReasonUnreadable, local.NewError(found.err)
+	case found.ignored:
+		r.Ignored, r.Reason = true, record.ReasonIgnored
+	case r.Kind == record.KindSpecial:
+		r.Reason, r.Status = record.ReasonSpecial, record.StatusSkipped
+	}
+	return w.emit(r)
+}
+
+// emitFolder emits the record of a folder that has been read.
+func (w *walker) emitFolder(f *folder) error {
+	r := w.record(f.path, fs.ModeDir, f.info)
+	switch {
+	case f.err != nil:
+		r.Reason, r.Error = record.ReasonUnreadable, local.NewError(f.err)
+	case f.tagged:
+		r.Ignored, r.Reason = true, record.ReasonIgnored
+	}
+	return w.emit(r)
+}
+
+// record returns the record of an entry, without what went wrong with it. The
+// kind counts only where info is nil.
+func (w *walker) record(path string, kind fs.FileMode, info fs.FileInfo) *record.Record {
+	r := &record.Record{Root: w.Root, Path: path, Size: record.SizeUnknown}
+	if info != nil {
+		local.Fill(r, info)
+		kind = info.Mode()
+	}
+	switch kind & fs.ModeType {
+	case 0:
+		r.Kind = record.KindFile
+	case fs.ModeDir:
+		r.Kind = record.KindDir
+	case fs.ModeSymlink:
+		r.Kind = record.KindSymlink
+	default:
+		r.Kind = record.KindSpecial
+	}
+	return r
+}
+
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return strings.Join([]string{dir, name}, "/")
+}
