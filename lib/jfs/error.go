@@ -93,6 +93,11 @@ func (e *Error) Is(target error) bool { return kinds[e.Class] == target }
 // Unwrap returns the cause below.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Record returns the error as it travels in a record.
+func (e *Error) Record() *record.Error {
+	return &record.Error{Class: e.Class, Message: oneLine(e.Error()), HTTP: e.Status, Retry: e.Retry, XID: e.XID}
+}
+
 // RecordError returns err as it travels in a record. Errors that are not an
 // [*Error] are sorted too: those of the disk, and a context's end.
 func RecordError(err error) *record.Error {
