@@ -1,0 +1,171 @@
+// Jdiff says what to do so that a remote folder becomes like a local tree.
+//
+// Usage:
+//
+//	jwalk DIR | jhash | jdiff --dest REMOTE > plan.ndjson
+//	jdiff A.ndjson B.ndjson
+//
+// Each record gets an action (put, mkdir, touch, delete, none) and a reason.
+// Jdiff changes nothing: its output is the plan, which jput and jrm carry out,
+// now or later.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"time"
+
+	"jottatools/lib/command"
+	"jottatools/lib/connect"
+	"jottatools/lib/diff"
+	"jottatools/lib/jfs"
+	"jottatools/lib/record"
+)
+
+func main() {
+	cmd := command.New("jdiff", "say what to put, make, touch and delete")
+	cmd.Args = "[A.ndjson B.ndjson]"
+	cmd.Long = `Jdiff joins the records of a local tree with the listing of a remote folder and
+gives each an action and a reason. It changes nothing: what it writes is the plan,
+to be piped into jput, looked at, or saved and carried out later.
+
+With two files it says what to do so that B becomes like A, without asking any
+service; - is standard input.
+
+With --prune, what is gone from the source is proposed for deletion: after
+everything else, only if the source was read whole and without errors, has a file
+at all, and no more than --max-delete is gone.`
+	cmd.Example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune | jput | jrm
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --format combined | grep -v '^='
+  jdiff today.ndjson yesterday.ndjson --format combined`
+	var o options
+	o.MaxDelete = diff.Limit{N: 50, Percent: true}
+	f := cmd.Flags()
+	f.StringVar(&o.Dest, "dest", "", "compare with the folder `REMOTE`, such as /Jotta/Archive/photos")
+	f.BoolVar(&o.Prune, "prune", false, "propose to delete what is gone from the source")
+	f.BoolVar(&o.PruneIgnored, "prune-ignored", false, "with --prune: what is ignored counts as gone")
+	f.StringVar(&o.maxDelete, "max-delete", o.MaxDelete.String(), "with --prune: propose no deletion at all beyond `N|P%` entries")
+	f.StringVar(&o.format, "format", "ndjson", "write `ndjson`, or combined: one symbol (= + - * !) and path a line")
+	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
+}
+
+type options struct {
+	diff.Options
+	maxDelete, format string
+}
+
+func run(ctx context.Context, env *command.Env, o options) (err error) {
+	if o.MaxDelete, err = diff.ParseLimit(o.maxDelete); err != nil {
+		return command.Usagef("--max-delete: %v", err)
+	}
+	if o.format != "ndjson" && o.format != "combined" {
+		return command.Usagef("--format must be ndjson or combined, not %q", o.format)
+	}
+	if o.PruneIgnored && !o.Prune {
+		return command.Usagef("--prune-ignored needs --prune")
+	}
+	o.Warn = func(message string) { env.Errorf("%s", message) }
+
+	var list func() (*record.Sorter, error)
+	switch {
+	case len(env.Args) == 2 && o.Dest == "":
+		a, err := open(env.Args[0], env.Stdin)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		env.Stdin = a
+		list = func() (*record.Sorter, error) { return saved(env, env.Args[1]) }
+	case len(env.Args) == 0 && o.Dest != "":
+		dest, err := jfs.ParsePath(o.Dest)
+		if err != nil {
+			return command.Usagef("--dest: %v", err)
+		}
+		o.Dest, o.Check = string(dest), diff.Check
+		client, err := connect.Client(connect.Options{Notify: func(err error, pause time.Duration) { env.Infof("%v; trying again in %v", err, pause) }})
+		if err != nil {
+			return err
+		}
+		list = func() (*record.Sorter, error) { return diff.Remote(ctx, client, dest, o.Warn) }
+	default:
+		return command.Usagef("give --dest REMOTE, such as --dest /Jotta/Archive/photos, or two files to compare")
+	}
+	return plan(ctx, env, list, o)
+}
+
+// plan writes the plan in the format that was asked for.
+func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, error), o options) error {
+	var held error // deletions that were withheld: the rest of the plan is whole all the same
+	join := func(in *record.Reader, emit diff.Emit) error {
+		target, err := list()
+		if err != nil {
+			return err
+		}
+		defer target.Close()
+		err = diff.Plan(ctx, in, func() iter.Seq2[*record.Record, error] { return target.Sorted() }, emit, o.Options)
+		if errors.Is(err, diff.ErrWithheld) {
+			held, err = withheld(err), nil
+		}
+		return err
+	}
+	if o.format == "combined" {
+		o.ShowGone = true
+		out := bufio.NewWriter(env.Stdout)
+		err := env.Consume(func(in *record.Reader) error { return join(in, diff.Combined(out)) })
+		return errors.Join(err, held, out.Flush())
+	}
+	err := env.Filter(func(in *record.Reader, out *record.Writer) error { return join(in, out.Write) })
+	return errors.Join(err, held)
+}
+
+// withheld gives the code for deletions that a brake held back. An input that is
+// not clean has a code of its own.
+func withheld(err error) error {
+	if brake := (*diff.BrakeError)(nil); errors.As(err, &brake) {
+		return command.Exit(command.ExitLimit, err)
+	}
+	return command.Exit(command.ExitPartial, err)
+}
+
+func open(name string, stdin io.Reader) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(stdin), nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, command.Usagef("%v", err)
+	}
+	return f, nil
+}
+
+// saved reads a saved stream into tree order. One that is not whole is used as
+// far as it goes, and said to be.
+func saved(env *command.Env, name string) (*record.Sorter, error) {
+	f, err := open(name, env.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	in := env.Reader(f)
+	sorted := new(record.Sorter)
+	for r := range in.All() {
+		if r.Kind != record.KindFile && r.Kind != record.KindDir || r.Ignored || r.Error != nil || r.Action == record.ActionDelete {
+			continue
+		}
+		if err := sorted.Add(r); err != nil {
+			sorted.Close()
+			return nil, err
+		}
+	}
+	if err := in.Whole(); err != nil {
+		sorted.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return sorted, nil
+}

@@ -1,0 +1,48 @@
+// Package connect opens the client that every program uses, as the environment
+// says: which service, which account, how patient.
+//
+// It is a few lines that would otherwise stand in each main. The client itself
+// is package jfs, the login package auth.
+package connect
+
+import (
+	"net/http"
+	"os"
+	"time"
+
+	"jottatools/lib/auth"
+	"jottatools/lib/command"
+	"jottatools/lib/jfs"
+)
+
+// Options are what a program's flags say about its requests.
+type Options struct {
+	TPS    float64                              // most requests a second; 0 is no limit
+	Notify func(err error, pause time.Duration) // hears of requests that will be repeated; may be nil
+}
+
+// attempts is how often a request is tried: with the pauses in between, a
+// service that is down is given up after some seconds, not minutes. Those who run
+// the programs, such as cron, come back later.
+const attempts = 5
+
+// Client returns a client of the service that JOTTA_ENDPOINT names, else of
+// Jottacloud, with the credentials that [auth.Find] finds. It sends nothing yet.
+// Requests that failed for no fault of their own are repeated.
+func Client(opts Options) (*jfs.Client, error) {
+	credentials, err := auth.Find()
+	if err != nil {
+		return nil, err
+	}
+	return jfs.New(jfs.Options{
+		Endpoint:    os.Getenv("JOTTA_ENDPOINT"),
+		Credentials: credentials,
+		UserAgent:   "jottatools/" + command.Version(),
+		Wrap: func(next http.RoundTripper) http.RoundTripper {
+			if opts.TPS > 0 {
+				next = jfs.Limit(next, opts.TPS)
+			}
+			return jfs.Retry(next, jfs.RetryOptions{Attempts: attempts, Notify: opts.Notify})
+		},
+	})
+}

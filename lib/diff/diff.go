@@ -1,0 +1,324 @@
+// Package diff proposes what to do so that one tree becomes like another.
+//
+// It joins two streams of records in tree order, the source's and the target's,
+// and gives each entry an action with a reason. It changes nothing: its output
+// is a plan, which can be read, saved and carried out later.
+//
+// The join runs in constant memory. Deletions are the exception to everything:
+// they wait, on disk when they are many, until the source is known to be whole,
+// and then still have to pass the brakes of [Options].
+package diff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"jottatools/lib/record"
+)
+
+// Options says how to plan.
+type Options struct {
+	Dest         string // remote path of the target's root; "" if there is none
+	Prune        bool   // propose to delete what is gone from the source
+	PruneIgnored bool   // what is ignored counts as gone
+	MaxDelete    Limit  // with Prune: propose no deletion at all beyond this
+	ShowGone     bool   // report what only the target has, with action none
+
+	// Check, if set, returns an error for a path that the target cannot hold.
+	Check func(path string) *record.Error
+	// Warn, if set, hears once of input that is out of order.
+	Warn func(message string)
+}
+
+// Target returns the target's records in tree order, each time it is called
+// from the start. A non-nil error ends them.
+type Target func() iter.Seq2[*record.Record, error]
+
+// Emit takes the records of the plan, in the order they are to be written.
+type Emit func(*record.Record) error
+
+// ErrWithheld is wrapped by the error that says why deletions were not
+// proposed. The rest of the plan stands.
+var ErrWithheld = errors.New("deletions withheld")
+
+// Plan joins source with target and hands the plan to emit: the source's
+// records with action and reason, then the deletions.
+//
+// A returned error that wraps ErrWithheld means that only the deletions are
+// missing; a *BrakeError among its causes, that a brake held them. Every other error means that the plan stops short.
+func Plan(ctx context.Context, source *record.Reader, target Target, emit Emit, opts Options) error {
+	p := &plan{opts: opts, emit: emit}
+	defer p.close()
+	src := &ordered{in: source, foreign: emit, warn: opts.Warn}
+	defer src.close()
+
+	remote := p.counted(target())
+	if err := join(ctx, src.records(), remote, p, opts.PruneIgnored); err != nil {
+		return err
+	}
+	if src.rest != nil {
+		if err := p.joinRest(ctx, src, target); err != nil {
+			return err
+		}
+	}
+	return p.prune(ctx, source)
+}
+
+// plan is what planning remembers: nothing that grows, except on disk.
+type plan struct {
+	opts     Options
+	emit     Emit
+	twins    twins
+	seen     seen // what the first pass met, in case there is a second
+	second   bool // the sorted rest of a source that was out of order
+	files    int64
+	stored   int64         // entries of the target
+	clash    string        // source path that cannot be stored as its kind; all beneath it is stuck too
+	gone     record.Spool  // candidates for deletion, in tree order
+	unpaired record.Sorter // loose keys of source entries that the target lacks
+}
+
+func (p *plan) close() {
+	p.gone.Close()
+	p.unpaired.Close()
+	p.seen.close()
+}
+
+// counted passes the target's records on and counts them.
+func (p *plan) counted(records iter.Seq2[*record.Record, error]) iter.Seq2[*record.Record, error] {
+	return func(yield func(*record.Record, error) bool) {
+		for r, err := range records {
+			p.stored++
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// admit looks at a source record before the join. It returns false for one
+// that must not take part in it, after reporting it.
+func (p *plan) admit(l *record.Record) (bool, error) {
+	if p.opts.Dest != "" {
+		l.Remote = p.opts.Dest + "/" + l.Path
+	}
+	if l.Kind == record.KindFile && !l.Ignored {
+		p.files++
+	}
+	other, double := p.twins.find(l.Path)
+	if !double && p.second {
+		double, other = p.seen.has(l.Path), "another entry"
+	}
+	if double {
+		if l.Error == nil {
+			l.Error = &record.Error{Class: record.ClassCaseConflict, Message: fmt.Sprintf("its name and that of %s differ at most by case, and the service can hold only one of them; rename one", other)}
+		}
+		l.Action = record.ActionNone
+		return false, p.emit(l)
+	}
+	return true, p.seen.add(l.Path)
+}
+
+// sourceOnly decides about an entry that the target lacks.
+func (p *plan) sourceOnly(l *record.Record) error {
+	if p.opts.Prune {
+		key := record.Record{Kind: l.Kind, Size: record.SizeUnknown, Path: looseKey(l.Path), Ignored: hides(l, p.opts.PruneIgnored)}
+		if err := p.unpaired.Add(&key); err != nil {
+			return err
+		}
+	}
+	switch {
+	case leftAlone(l):
+		return p.leave(l)
+	case p.clash != "" && record.Under(l.Path, p.clash):
+		return p.conflict(l)
+	case p.refused(l):
+		return p.emit(l)
+	case l.Kind == record.KindDir:
+		return p.propose(l, record.ActionMkdir, record.ReasonNew)
+	}
+	return p.propose(l, record.ActionPut, record.ReasonNew)
+}
+
+// both decides about an entry that source and target have.
+func (p *plan) both(l, r *record.Record) error {
+	if l.Remote == "" {
+		l.Remote = r.Remote
+	}
+	switch {
+	case l.Ignored && p.opts.PruneIgnored:
+		if err := p.targetOnly(r); err != nil {
+			return err
+		}
+		return p.leave(l)
+	case leftAlone(l):
+		return p.leave(l)
+	case l.Kind != r.Kind:
+		p.clash = l.Path
+		if p.opts.Prune {
+			if err := p.targetOnly(r); err != nil {
+				return err
+			}
+		}
+		return p.conflict(l)
+	case p.refused(l):
+		return p.emit(l)
+	case l.Kind == record.KindDir:
+		return p.propose(l, record.ActionNone, record.ReasonSame)
+	}
+	return p.compare(l, r)
+}
+
+// compare decides about a file that both sides have.
+func (p *plan) compare(l, r *record.Record) error {
+	switch {
+	case r.State != "" && r.State != record.StateCompleted:
+		return p.propose(l, record.ActionPut, record.ReasonIncomplete)
+	case l.Size != r.Size || l.MD5 != r.MD5 && l.MD5 != "" && r.MD5 != "":
+		return p.propose(l, record.ActionPut, record.ReasonChanged)
+	case sameTime(l.MTime, r.MTime):
+		return p.propose(l, record.ActionNone, record.ReasonSame)
+	case l.MD5 == "" || r.MD5 == "":
+		// Without digests an equal size proves nothing once the times differ.
+		return p.propose(l, record.ActionPut, record.ReasonChanged)
+	}
+	return p.propose(l, record.ActionTouch, record.ReasonTouched)
+}
+
+// sameTime reports whether two times are one as far as the service can tell: it
+// keeps whole seconds (docs/protocol.md, section 3.4). An unknown time equals
+// every other.
+func sameTime(a, b time.Time) bool {
+	if a.IsZero() || b.IsZero() {
+		return true
+	}
+	d := a.Sub(b)
+	return -time.Second < d && d < time.Second
+}
+
+// targetOnly takes note of an entry that the source lacks.
+func (p *plan) targetOnly(r *record.Record) error {
+	if p.second {
+		return nil // the first pass has seen to it
+	}
+	d := *r
+	d.Action, d.Reason = record.ActionDelete, record.ReasonGone
+	d.Status, d.Error, d.Transfer = "", nil, nil
+	if p.opts.Dest != "" {
+		d.Remote = p.opts.Dest + "/" + d.Path
+	}
+	if p.opts.ShowGone {
+		d.Action = record.ActionNone
+		return p.emit(&d)
+	}
+	if !p.opts.Prune {
+		return nil
+	}
+	return p.gone.Add(&d)
+}
+
+// leftAlone reports whether an entry is listed without being backed up.
+func leftAlone(l *record.Record) bool {
+	switch {
+	case l.Ignored, l.Error != nil, l.Status != "":
+		return true
+	case l.Kind == record.KindFile:
+		return l.Reason == record.ReasonChanging
+	}
+	return l.Kind != record.KindDir
+}
+
+// hides reports whether there may be more beneath an entry than the source
+// shows.
+func hides(l *record.Record, ignoredIsGone bool) bool {
+	return leftAlone(l) && !(l.Ignored && ignoredIsGone)
+}
+
+func (p *plan) leave(l *record.Record) error {
+	reason := l.Reason
+	switch {
+	case reason != "":
+	case l.Ignored:
+		reason = record.ReasonIgnored
+	case l.Kind == record.KindSymlink:
+		reason = record.ReasonSymlink
+	case l.Kind == record.KindSpecial:
+		reason = record.ReasonSpecial
+	}
+	return p.propose(l, record.ActionNone, reason)
+}
+
+func (p *plan) propose(l *record.Record, action record.Action, reason record.Reason) error {
+	l.Action, l.Reason = action, reason
+	return p.emit(l)
+}
+
+// refused gives l the error that keeps it off the target, if there is one.
+func (p *plan) refused(l *record.Record) bool {
+	if p.opts.Check == nil {
+		return false
+	}
+	if l.Error = p.opts.Check(l.Path); l.Error == nil {
+		return false
+	}
+	l.Action = record.ActionNone
+	return true
+}
+
+// conflict reports an entry whose place on the target is taken by one of the
+// other kind, or that lies beneath such an entry. With Prune, the other one is
+// about to be deleted, and the next run stores this one.
+func (p *plan) conflict(l *record.Record) error {
+	l.Action = record.ActionNone
+	if p.opts.Prune {
+		l.Reason, l.Status = record.ReasonBlocked, record.StatusSkipped
+		return p.emit(l)
+	}
+	what := "a folder"
+	if l.Kind == record.KindDir || l.Path != p.clash {
+		what = "a file"
+	}
+	l.Error = &record.Error{Class: record.ClassKindConflict, Message: fmt.Sprintf("%s called %s is in the way on the service; delete it there, or let --prune do so", what, p.clash)}
+	return p.emit(l)
+}
+
+// twins finds entries whose paths differ at most by case, in a stream in tree
+// order. It remembers one path.
+type twins struct {
+	last  string // the last path that was no twin
+	stuck string // a twin; what lies beneath it cannot be stored either
+	of    string // what stuck is a twin of
+}
+
+// find returns the path that the given one collides with. The first in tree
+// order is the one that stays.
+func (t *twins) find(path string) (other string, found bool) {
+	if t.stuck != "" && record.Under(path, t.stuck) {
+		return t.of, true
+	}
+	last := t.last
+	if last == path {
+		return last, true
+	}
+	for at := 0; ; {
+		a, _, moreA := strings.Cut(last[at:], "/")
+		b, _, moreB := strings.Cut(path[at:], "/")
+		if a != b {
+			if record.Fold(a) != record.Fold(b) {
+				break
+			}
+			t.stuck, t.of = path[:at+len(b)], last[:at+len(a)]
+			return t.of, true
+		}
+		if !moreA || !moreB {
+			break
+		}
+		at += len(a) + 1
+	}
+	t.last = path
+	return "", false
+}

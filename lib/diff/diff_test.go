@@ -1,0 +1,339 @@
+package diff
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"jottatools/lib/record"
+)
+
+// entry reads the notation of these tests: "a/" is a folder, "a=text@7" a file
+// with that content and a time in seconds. Before it may stand "!" (ignored),
+// "?" (unreadable), ">" (a symbolic link), "~" (changing), "#" (incomplete on
+// the service).
+func entry(s string) *record.Record {
+	mark := ""
+	if strings.ContainsAny(s[:1], "!?>~#") {
+		mark, s = s[:1], s[1:]
+	}
+	path, content, isFile := strings.Cut(s, "=")
+	r := &record.Record{Kind: record.KindDir, Path: strings.TrimSuffix(path, "/"), Size: record.SizeUnknown}
+	if isFile {
+		content, at, _ := strings.Cut(content, "@")
+		seconds, _ := strconv.Atoi(at)
+		r.Kind, r.Size, r.MTime = record.KindFile, int64(len(content)), time.Unix(1_700_000_000+int64(seconds), 0).UTC()
+		r.MD5 = fmt.Sprintf("%x", md5.Sum([]byte(content)))
+	}
+	switch mark {
+	case "!":
+		r.Ignored = true
+	case "?":
+		r.Error, r.Reason = &record.Error{Class: record.ClassPermission, Message: "m"}, record.ReasonUnreadable
+	case ">":
+		r.Kind, r.Target = record.KindSymlink, "x"
+	case "~":
+		r.Status, r.Reason, r.MD5 = record.StatusSkipped, record.ReasonChanging, ""
+	case "#":
+		r.State = record.StateIncomplete
+	}
+	return r
+}
+
+func entries(spec string) (all []*record.Record) {
+	for s := range strings.SplitSeq(spec, " ") {
+		if s != "" {
+			all = append(all, entry(strings.ReplaceAll(s, "␣", " ")))
+		}
+	}
+	return all
+}
+
+// source returns the stream of a spec, closed by a true end record unless the
+// spec ends in "…".
+func source(spec string) io.Reader {
+	var b bytes.Buffer
+	spec, cut := strings.CutSuffix(spec, "…")
+	w := record.NewWriter(&b, "jwalk")
+	for _, r := range entries(spec) {
+		w.Write(r)
+	}
+	if cut {
+		w.Incomplete()
+	}
+	w.Close()
+	return &b
+}
+
+func target(t *testing.T, spec string) Target {
+	var s record.Sorter
+	for _, r := range entries(spec) {
+		if err := s.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { s.Close() })
+	return func() iter.Seq2[*record.Record, error] { return s.Sorted() }
+}
+
+// planned runs Plan and returns the plan in words.
+func planned(t *testing.T, src, dst string, opts Options) (string, error) {
+	t.Helper()
+	var words []string
+	err := Plan(t.Context(), record.NewReader(source(src)), target(t, dst), func(r *record.Record) error {
+		word := string(r.Action) + " " + r.Path + " " + string(r.Reason)
+		if r.Error != nil {
+			word += " " + string(r.Error.Class)
+		}
+		words = append(words, strings.Join(strings.Fields(word), " "))
+		return nil
+	}, opts)
+	return strings.Join(words, "\n"), err
+}
+
+func TestPlan(t *testing.T) {
+	for _, test := range []struct{ name, source, target, want string }{
+		{"nothing", "", "", ""},
+		{"all new", "a/ a/b=x c=y", "", "mkdir a new\nput a/b new\nput c new"},
+		{"all the same", "a/ a/b=x c=y", "a/ a/b=x c=y", "none a same\nnone a/b same\nnone c same"},
+		{"listing in another order", "a/ a/b=x c=y", "c=y a/b=x a/", "none a same\nnone a/b same\nnone c same"},
+		{"changed content", "a=x", "a=y", "put a changed"},
+		{"changed size", "a=xx", "a=x", "put a changed"},
+		{"touched", "a=x@5", "a=x@3", "touch a touched"},
+		{"a second later", "a=x@4", "a=x@3", "touch a touched"},
+		{"incomplete", "a=x", "#a=x", "put a incomplete"},
+		{"no deletion unasked", "a=x", "a=x b=y c/ c/d=z", "none a same"},
+		{"other case is the same name", "A/ A/b=x", "a/ a/B=x", "none A same\nnone A/b same"},
+		{"twins", "A=x a=y", "", "put A new\nnone a case_conflict"},
+		{"twin folders", "A/ A/x=1 a/ a/y=2 b=3", "", "mkdir A new\nput A/x new\nnone a case_conflict\nnone a/y case_conflict\nput b new"},
+		{"the same twice", "a=x a=x", "", "put a new\nnone a case_conflict"},
+		{"ignored", "!a=x !b/ c=y", "", "none a ignored\nnone b ignored\nput c new"},
+		{"link, unreadable, changing", ">a ?b/ ~c=x", "", "none a symlink\nnone b unreadable permission\nnone c changing"},
+		{"file where a folder is", "a=x", "a/ a/b=y", "none a kind_conflict"},
+		{"folder where a file is", "a/ a/b=x c=y", "a=x c=y", "none a kind_conflict\nnone a/b kind_conflict\nnone c same"},
+		{"folder before its neighbours", "a/ a/z=1 a-b=2 a.c=3", "a/ a-b=2 a.c=3 a/z=1", "none a same\nnone a/z same\nnone a-b same\nnone a.c same"},
+	} {
+		got, err := planned(t, test.source, test.target, Options{})
+		if err != nil || got != test.want {
+			t.Errorf("%s: Plan =\n%s\n%v, want\n%s", test.name, got, err, test.want)
+		}
+	}
+}
+
+func TestPrune(t *testing.T) {
+	all := Limit{N: 100, Percent: true}
+	for _, test := range []struct {
+		name, source, target, want string
+		opts                       Options
+		held                       string // part of why deletions were withheld
+	}{
+		{"gone", "a=x", "a=x b=y c/ c/d=z", "none a same\ndelete b gone\ndelete c gone\ndelete c/d gone", Options{MaxDelete: all}, ""},
+		{"deletions come last", "a=x z=y", "b=y z=y", "put a new\nnone z same\ndelete b gone", Options{MaxDelete: all}, ""},
+		{"incomplete", "a=x…", "a=x b=y", "none a same", Options{MaxDelete: all}, "incomplete"},
+		{"with errors", "a=x ?b/", "a=x b/ b/c=y d=z", "none a same\nnone b unreadable permission", Options{MaxDelete: all}, "1 entries with errors"},
+		{"no file at all", "a/", "a/ b=y", "none a same", Options{MaxDelete: all}, "mounted"},
+		{"nothing at all", "", "b=y", "", Options{MaxDelete: all}, "mounted"},
+		{"only ignored files", "!a=x", "a=x b=y", "none a ignored", Options{MaxDelete: all}, "mounted"},
+		{"half is allowed", "a=x", "a=x b=y", "none a same\ndelete b gone", Options{MaxDelete: Limit{50, true}}, ""},
+		{"more than half is not", "a=x", "a=x b=y c=z", "none a same", Options{MaxDelete: Limit{50, true}}, "--max-delete 50%"},
+		{"a number is allowed", "a=x", "a=x b=y c=z", "none a same\ndelete b gone\ndelete c gone", Options{MaxDelete: Limit{2, false}}, ""},
+		{"one more is not", "a=x", "a=x b=y c=z", "none a same", Options{MaxDelete: Limit{1, false}}, "2 of 3"},
+		{"ignored is not gone", "a=x !b=y !c/", "a=x b=y c/ c/d=z", "none a same\nnone b ignored\nnone c ignored", Options{MaxDelete: all}, ""},
+		{"unless asked for", "a=x !b=y !c/", "a=x b=y c/ c/d=z", "none a same\nnone b ignored\nnone c ignored\ndelete b gone\ndelete c gone\ndelete c/d gone", Options{MaxDelete: all, PruneIgnored: true}, ""},
+		{"a link hides what is behind it", "a=x >b", "a=x b/ b/c=y", "none a same\nnone b symlink", Options{MaxDelete: all}, ""},
+		{"a changing file is there", "a=x ~b=y", "a=x b=z", "none a same\nnone b changing", Options{MaxDelete: all}, ""},
+		{"normalised by the service", "a=x e\u0301/ e\u0301/f=1", "a=x \u00e9/ \u00e9/f=1 \u00e9/gone=2", "none a same\nmkdir e\u0301 new\nput e\u0301/f new\ndelete \u00e9/gone gone", Options{MaxDelete: all}, ""},
+		{"folded otherwise by the service", "a=x stra\u00dfe=1 \u0130=2", "a=x STRASSE=1 i=2", "none a same\nput stra\u00dfe new\nput \u0130 new", Options{MaxDelete: all}, ""},
+		{"ignored folder of another form", "a=x !e\u0301/", "a=x \u00e9/ \u00e9/f=1", "none a same\nnone e\u0301 ignored", Options{MaxDelete: all}, ""},
+		{"file instead of folder", "a=x b=y", "a/ a/b=y b=y", "none a blocked\nnone b same\ndelete a gone\ndelete a/b gone", Options{MaxDelete: all}, ""},
+		{"folder instead of file", "a/ a/b=x b=y", "a=x b=y", "none a blocked\nnone a/b blocked\nnone b same\ndelete a gone", Options{MaxDelete: all}, ""},
+		{"out of order", "b=y a=x d=z", "a=x b=y c=z", "none b same\nnone a same\nput d new\ndelete c gone", Options{MaxDelete: all}, ""},
+		{"out of order, ignored late", "b=y z=1 !a/", "a/ a/b=x b=y c=z", "none b same\nput z new\nnone a ignored\ndelete c gone", Options{MaxDelete: all}, ""},
+	} {
+		test.opts.Prune = true
+		got, err := planned(t, test.source, test.target, test.opts)
+		if got != test.want {
+			t.Errorf("%s: Plan =\n%s\nwant\n%s", test.name, got, test.want)
+		}
+		if (err == nil) != (test.held == "") || err != nil && (!errors.Is(err, ErrWithheld) || !strings.Contains(err.Error(), test.held)) {
+			t.Errorf("%s: withheld: %v, want %q", test.name, err, test.held)
+		}
+	}
+}
+
+func TestScope(t *testing.T) {
+	var b bytes.Buffer
+	w := record.NewWriter(&b, "jwalk")
+	w.Write(entry("a/"))
+	w.Write(entry("a/b=x"))
+	w.Scope([]string{"a"})
+	w.Close()
+	var got []string
+	err := Plan(t.Context(), record.NewReader(&b), target(t, "a/ a/b=x a/c=y other/ other/d=z"), func(r *record.Record) error {
+		if r.Action == record.ActionDelete {
+			got = append(got, r.Path)
+		}
+		return nil
+	}, Options{Prune: true, MaxDelete: Limit{100, true}})
+	if err != nil || fmt.Sprint(got) != "[a/c]" {
+		t.Errorf("deleted %v, %v", got, err)
+	}
+}
+
+// TestTwinsAcrossPasses: a twin of what the first pass proposed must be found
+// in the second.
+func TestTwinsAcrossPasses(t *testing.T) {
+	got, err := planned(t, "b=1 c=1 B=2 a=3", "", Options{})
+	const want = "put b new\nput c new\nput a new\nnone B case_conflict"
+	if err != nil || got != want {
+		t.Errorf("Plan =\n%s\n%v, want\n%s", got, err, want)
+	}
+}
+
+// TestOrderDoesNotMatter compares the plans of shuffled sources with that of
+// the one in order.
+func TestOrderDoesNotMatter(t *testing.T) {
+	src := strings.Fields("a/ a/b=1 a/c=2 a/d/ a/d/e=3 !f/ g=4 >h i/ j=5 k/ k/l=6")
+	const dst = "a/ a/b=1 a/c=x a/gone=7 f/ f/hidden=8 g=4 i/ i/gone=9 k/ k/l=6"
+	plan := func(src []string) map[string]bool {
+		got, err := planned(t, strings.Join(src, " "), dst, Options{Prune: true, MaxDelete: Limit{100, true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := make(map[string]bool)
+		for line := range strings.SplitSeq(got, "\n") {
+			set[line] = true
+		}
+		return set
+	}
+	want := plan(src)
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		random.Shuffle(len(src), func(i, j int) { src[i], src[j] = src[j], src[i] })
+		if got := plan(src); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("source %v\nPlan = %v\nwant   %v", src, got, want)
+		}
+	}
+}
+
+func TestForeignKindsPassThrough(t *testing.T) {
+	in := `{"kind":"weather","size":"large"}` + "\n" + `{"kind":"end","v":1,"records":1,"complete":true}` + "\n"
+	var got []*record.Record
+	err := Plan(t.Context(), record.NewReader(strings.NewReader(in)), target(t, ""), func(r *record.Record) error {
+		got = append(got, r)
+		return nil
+	}, Options{})
+	if err != nil || len(got) != 1 || got[0].Raw() != `{"kind":"weather","size":"large"}` {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestWithoutDigests(t *testing.T) {
+	for _, test := range []struct {
+		at   string
+		want record.Action
+	}{{"7", record.ActionNone}, {"9", record.ActionPut}} {
+		l, r := entry("a=x@7"), entry("a=y@"+test.at)
+		l.MD5 = ""
+		p := &plan{emit: func(r *record.Record) error {
+			if r.Action != test.want {
+				t.Errorf("time %s: action %s, want %s", test.at, r.Action, test.want)
+			}
+			return nil
+		}}
+		if err := p.compare(l, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCanceled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := Plan(ctx, record.NewReader(source("a=x")), target(t, ""), func(*record.Record) error { return nil }, Options{})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Plan = %v", err)
+	}
+}
+
+func TestCombined(t *testing.T) {
+	var b bytes.Buffer
+	w := bufio.NewWriter(&b)
+	if err := Plan(t.Context(), record.NewReader(source("!i=1 a=1 b=2 c=3@9 d/ ?e/ >l")), target(t, "a=1 b=x c=3 gone=4 d/"), Combined(w), Options{ShowGone: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.Flush()
+	for _, line := range []string{"= a\n", "* b\n", "* c\n", "= d\n", "! e\n", "- gone\n"} {
+		if !strings.Contains(b.String(), line) {
+			t.Errorf("no line %q in\n%s", line, &b)
+		}
+	}
+	if strings.Contains(b.String(), " i\n") || strings.Contains(b.String(), " l\n") {
+		t.Errorf("entries that are not compared have lines:\n%s", &b)
+	}
+}
+
+func TestParseLimit(t *testing.T) {
+	for s, want := range map[string]Limit{"0": {0, false}, "100": {100, false}, "50%": {50, true}, "100%": {100, true}} {
+		if got, err := ParseLimit(s); err != nil || got != want || got.String() != s {
+			t.Errorf("ParseLimit(%q) = %v, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"", "%", "-1", "101%", "x", "5 %", "1.5%"} {
+		if got, err := ParseLimit(s); err == nil {
+			t.Errorf("ParseLimit(%q) = %v, want an error", s, got)
+		}
+	}
+}
+
+func FuzzLooseKey(f *testing.F) {
+	for _, s := range []string{"a/b", "é/ß", "...", " ", "．．/x", "℀", "\xff", "\u0301"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		if record.CheckPath(path) != nil {
+			return
+		}
+		key := looseKey(path)
+		if err := record.CheckPath(key); err != nil {
+			t.Fatalf("looseKey(%q) = %q: %v", path, key, err)
+		}
+		if strings.Count(key, "/") != strings.Count(path, "/") {
+			t.Fatalf("looseKey(%q) = %q has other folders", path, key)
+		}
+		if folded := looseKey(record.Fold(path)); folded != key {
+			t.Fatalf("looseKey(%q) = %q, but of its folding %q", path, key, folded)
+		}
+	})
+}
+
+func BenchmarkPlan(b *testing.B) {
+	var stream bytes.Buffer
+	w := record.NewWriter(&stream, "jhash")
+	var s record.Sorter
+	defer s.Close()
+	const n = 20_000
+	for i := range n {
+		r := entry(fmt.Sprintf("d%02d/f%05d=x", i*100/n, i))
+		w.Write(r)
+		s.Add(r)
+	}
+	w.Close()
+	for b.Loop() {
+		err := Plan(b.Context(), record.NewReader(bytes.NewReader(stream.Bytes())), func() iter.Seq2[*record.Record, error] { return s.Sorted() }, func(*record.Record) error { return nil }, Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "records/s")
+}

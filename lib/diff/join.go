@@ -1,0 +1,194 @@
+package diff
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"jottatools/lib/record"
+)
+
+// decider is told what the join finds, in tree order.
+type decider interface {
+	admit(l *record.Record) (bool, error)
+	sourceOnly(l *record.Record) error
+	both(l, r *record.Record) error
+	targetOnly(r *record.Record) error
+}
+
+// join walks source and target in step. Entries pair when their paths are equal
+// but for case, as they are to the service. What the target has beneath an entry
+// that the source lists without showing what is in it (ignored, unreadable, a
+// symbolic link) is nobody's: it is not reported.
+func join(ctx context.Context, source, target iter.Seq2[*record.Record, error], d decider, ignoredIsGone bool) error {
+	nextL, stopL := iter.Pull2(source)
+	defer stopL()
+	nextR, stopR := iter.Pull2(target)
+	defer stopR()
+
+	var shadowed twins // of the target: names that our folding takes for one
+	advanceR := func() (*record.Record, error) {
+		for {
+			r, err, ok := nextR()
+			if !ok || err != nil {
+				return nil, err
+			}
+			if _, double := shadowed.find(r.Path); !double {
+				return r, nil
+			}
+		}
+	}
+	advanceL := func() (*record.Record, error) {
+		for {
+			l, err, ok := nextL()
+			if !ok || err != nil {
+				return nil, err
+			}
+			if admitted, err := d.admit(l); admitted || err != nil {
+				return l, err
+			}
+		}
+	}
+
+	r, err := advanceR()
+	if err != nil {
+		return err
+	}
+	l, err := advanceL()
+	if err != nil {
+		return err
+	}
+	veil := "" // the last source entry that hides what is beneath it
+	for l != nil || r != nil {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		order := 0
+		switch {
+		case l == nil:
+			order = 1
+		case r == nil:
+			order = -1
+		default:
+			order = compareFolded(l.Path, r.Path)
+		}
+		if order > 0 {
+			if veil == "" || !record.Under(record.Fold(r.Path), veil) {
+				if err := d.targetOnly(r); err != nil {
+					return err
+				}
+			}
+			if r, err = advanceR(); err != nil {
+				return err
+			}
+			continue
+		}
+		if hides(l, ignoredIsGone) {
+			veil = record.Fold(l.Path)
+		}
+		if order < 0 {
+			err = d.sourceOnly(l)
+		} else {
+			err = d.both(l, r)
+		}
+		if err != nil {
+			return err
+		}
+		if order == 0 {
+			if r, err = advanceR(); err != nil {
+				return err
+			}
+		}
+		if l, err = advanceL(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compareFolded is record.Compare for paths that count as equal when only case
+// differs.
+func compareFolded(a, b string) int {
+	if a == b {
+		return 0
+	}
+	return record.Compare(record.Fold(a), record.Fold(b))
+}
+
+// ordered reads a source stream and puts right what is out of order: from the
+// first such record on, the rest is kept and sorted, to be joined in a second
+// pass.
+type ordered struct {
+	in      *record.Reader
+	foreign Emit // takes records of kinds that have no place in a tree
+	warn    func(string)
+	rest    *record.Sorter // nil while the stream is in order
+}
+
+// records returns the source up to the first record that is out of order.
+func (o *ordered) records() iter.Seq2[*record.Record, error] {
+	return func(yield func(*record.Record, error) bool) {
+		last := ""
+		for r := range o.in.All() {
+			if r.Foreign() {
+				if err := o.foreign(r); err != nil {
+					yield(nil, err)
+					return
+				}
+				continue
+			}
+			if o.rest == nil && record.Compare(last, r.Path) > 0 {
+				if o.warn != nil {
+					o.warn("the input is out of order from " + r.Path + " on; sorting it")
+				}
+				o.rest = new(record.Sorter)
+			}
+			if o.rest != nil {
+				if err := o.rest.Add(r); err != nil {
+					yield(nil, err)
+					return
+				}
+				continue
+			}
+			last = strings.Clone(r.Path)
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (o *ordered) close() {
+	if o.rest != nil {
+		o.rest.Close()
+	}
+}
+
+// joinRest plans the sorted rest of a source that was out of order, and takes
+// it off the candidates for deletion.
+func (p *plan) joinRest(ctx context.Context, src *ordered, target Target) error {
+	p.second, p.twins, p.clash = true, twins{}, ""
+	if err := p.seen.load(); err != nil {
+		return err
+	}
+	if err := join(ctx, src.rest.Sorted(), target(), p, p.opts.PruneIgnored); err != nil {
+		return err
+	}
+	var still stillGone
+	if err := join(ctx, src.rest.Sorted(), p.gone.All(), &still, p.opts.PruneIgnored); err != nil {
+		still.spool.Close()
+		return err
+	}
+	p.gone.Close()
+	p.gone = still.spool
+	return nil
+}
+
+// stillGone collects the candidates that the rest of the source does not have
+// either.
+type stillGone struct{ spool record.Spool }
+
+func (s *stillGone) admit(*record.Record) (bool, error)        { return true, nil }
+func (s *stillGone) sourceOnly(*record.Record) error           { return nil }
+func (s *stillGone) both(_, _ *record.Record) error            { return nil }
+func (s *stillGone) targetOnly(candidate *record.Record) error { return s.spool.Add(candidate) }

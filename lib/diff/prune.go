@@ -1,0 +1,171 @@
+package diff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+
+	"jottatools/lib/record"
+)
+
+// Limit bounds how much may be deleted: a number of entries, or a share of what
+// is stored.
+type Limit struct {
+	N       int64
+	Percent bool // N is a percentage of the entries stored
+}
+
+// ParseLimit reads a limit such as "100" or "50%".
+func ParseLimit(s string) (Limit, error) {
+	number, percent := strings.CutSuffix(s, "%")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || percent && n > 100 {
+		return Limit{}, fmt.Errorf("%q is not a limit; write a number of entries, such as 100, or a share of what is stored, such as 50%%", s)
+	}
+	return Limit{n, percent}, nil
+}
+
+// String returns the limit as ParseLimit reads it.
+func (l Limit) String() string {
+	if l.Percent {
+		return fmt.Sprintf("%d%%", l.N)
+	}
+	return strconv.FormatInt(l.N, 10)
+}
+
+func (l Limit) exceeded(deletions, stored int64) bool {
+	if l.Percent {
+		return deletions*100 > stored*l.N
+	}
+	return deletions > l.N
+}
+
+// BrakeError says which brake held deletions back.
+type BrakeError struct{ Reason string }
+
+// Error returns the reason.
+func (e *BrakeError) Error() string { return e.Reason }
+
+// prune proposes the deletions, if they stand up to every doubt.
+func (p *plan) prune(ctx context.Context, source *record.Reader) error {
+	if p.gone.Len() == 0 {
+		return nil
+	}
+	if err := source.Clean(); err != nil {
+		return fmt.Errorf("%d %w: %w", p.gone.Len(), ErrWithheld, err)
+	}
+	doomed, err := p.doomed(ctx, source.End().Scope)
+	if err != nil {
+		return err
+	}
+	defer doomed.Close()
+	n := doomed.Len()
+	switch {
+	case n == 0:
+		return nil
+	case p.files == 0:
+		return fmt.Errorf("%d %w: %w", n, ErrWithheld, &BrakeError{"the source has no file at all; is it mounted?"})
+	case p.opts.MaxDelete.exceeded(n, p.stored):
+		return fmt.Errorf("%d of %d entries %w: %w", n, p.stored, ErrWithheld, &BrakeError{
+			fmt.Sprintf("that is more than --max-delete %v; if it is right, say so with a higher limit", p.opts.MaxDelete)})
+	}
+	for r, err := range doomed.All() {
+		if err != nil {
+			return err
+		}
+		if err := p.emit(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// doomed returns the candidates for deletion that are within the scope of the
+// source and resemble no entry of it, in tree order.
+//
+// How the service compares names is not known for sure. So a candidate whose
+// name equals, under any common folding, that of a source entry which the target
+// seems to lack may be that very entry.
+func (p *plan) doomed(ctx context.Context, scope []string) (*record.Spool, error) {
+	var byKey record.Sorter
+	defer byKey.Close()
+	for r, err := range p.gone.All() {
+		if err != nil {
+			return nil, err
+		}
+		if !inScope(r.Path, scope) {
+			continue
+		}
+		// The true path rides in a field that remote entries do not use.
+		r.Target, r.Path = r.Path, looseKey(r.Path)
+		if err := byKey.Add(r); err != nil {
+			return nil, err
+		}
+	}
+	var byPath record.Sorter
+	defer byPath.Close()
+	for r, err := range without(byKey.Sorted(), p.unpaired.Sorted()) {
+		if err == nil {
+			r.Path, r.Target = r.Target, ""
+			err = errors.Join(byPath.Add(r), ctx.Err())
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	result := new(record.Spool)
+	for r, err := range byPath.Sorted() {
+		if err == nil {
+			err = result.Add(r)
+		}
+		if err != nil {
+			result.Close()
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+func inScope(path string, scope []string) bool {
+	for _, dir := range scope {
+		if record.Under(record.Fold(path), record.Fold(dir)) {
+			return true
+		}
+	}
+	return len(scope) == 0
+}
+
+// without returns the records of a whose paths b does not have, and that are
+// not beneath one that b marks as ignored. Both are in tree order.
+func without(a, b iter.Seq2[*record.Record, error]) iter.Seq2[*record.Record, error] {
+	return func(yield func(*record.Record, error) bool) {
+		next, stop := iter.Pull2(b)
+		defer stop()
+		other, err, more := next()
+		veil := ""
+		for r, errA := range a {
+			for errA == nil && err == nil && more && record.Compare(other.Path, r.Path) <= 0 {
+				if other.Path == r.Path && !other.Ignored {
+					break
+				}
+				if other.Ignored {
+					veil = other.Path
+				}
+				other, err, more = next()
+			}
+			if err = errors.Join(errA, err); err != nil {
+				yield(nil, err)
+				return
+			}
+			if more && other.Path == r.Path || veil != "" && record.Under(r.Path, veil) {
+				continue
+			}
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
