@@ -212,7 +212,7 @@ func TestRetry(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				under := &trips{answers: test.answers, start: time.Now()}
-				resp, err := Retry(under).RoundTrip(test.req)
+				resp, err := Retry(under, RetryOptions{}).RoundTrip(test.req)
 				got := 0
 				if resp != nil {
 					got = resp.StatusCode
@@ -241,7 +241,7 @@ func TestRetryPauses(t *testing.T) {
 		}
 		under := &trips{answers: []func(*http.Request) (*http.Response, error){note(500), note(500), note(503, "Retry-After", "20"), note(200)}, start: time.Now()}
 		heard := 0
-		if _, err := (RetryOptions{Notify: func(error, time.Duration) { heard++ }}).Wrap(under).RoundTrip(req); err != nil {
+		if _, err := Retry(under, RetryOptions{Notify: func(error, time.Duration) { heard++ }}).RoundTrip(req); err != nil {
 			t.Fatal(err)
 		}
 		// 250 ms and 500 ms, each give or take half, then what the service asked for.
@@ -261,7 +261,7 @@ func TestRetryEndsWithTheContext(t *testing.T) {
 		defer cancel()
 		req, _ := http.NewRequestWithContext(ctx, "GET", "http://h/", nil)
 		start := time.Now()
-		_, err := Retry(&trips{answers: []func(*http.Request) (*http.Response, error){status(500)}}).RoundTrip(req)
+		_, err := Retry(&trips{answers: []func(*http.Request) (*http.Response, error){status(500)}}, RetryOptions{}).RoundTrip(req)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 			t.Errorf("RoundTrip = %v after %v", err, time.Since(start))
 		}

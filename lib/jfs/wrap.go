@@ -10,8 +10,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// RetryOptions bound how often and how long requests are repeated. Zero values
-// mean the defaults.
+// RetryOptions bound what [Retry] does. Zero values mean the defaults.
 type RetryOptions struct {
 	Attempts   uint          // tries of one request, the first included; default 8
 	MaxElapsed time.Duration // for one request altogether; default 2 minutes
@@ -35,10 +34,7 @@ const (
 // Only requests that can do no harm when they are carried out twice are sent
 // again: not those that move or copy, and none whose content cannot be sent
 // from its start. An upload is therefore tried once; package transfer resumes it.
-func Retry(next http.RoundTripper) http.RoundTripper { return RetryOptions{}.Wrap(next) }
-
-// Wrap returns what [Retry] returns, within other bounds.
-func (o RetryOptions) Wrap(next http.RoundTripper) http.RoundTripper {
+func Retry(next http.RoundTripper, o RetryOptions) http.RoundTripper {
 	if o.Attempts == 0 {
 		o.Attempts = defaultAttempts
 	}
