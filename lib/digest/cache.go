@@ -55,6 +55,7 @@ func openCache(opts Options) *cache {
 	if err := c.recover(); err != nil {
 		c.opts.Warn("cache %s will not be updated: merge what an interrupted run left: %v", c.path, err)
 		c.unlock()
+		c.openOld() // merging has closed it
 		return c
 	}
 	c.startPart()
