@@ -47,26 +47,102 @@ func (s *Store) Receive(ctx context.Context, d Delivery) (e Entry, echo string, 
 	if err != nil {
 		return e, "", err
 	}
+	if d.Offset == 0 && u.size <= smallSize {
+		e, err = s.receiveSmall(d, &u)
+	} else {
+		e, err = s.receiveLarge(d, &u)
+	}
+	return e, u.echo, err
+}
+
+// receiveLarge collects the bytes in the target's file.
+func (s *Store) receiveLarge(d Delivery, u *upload) (e Entry, err error) {
 	f, err := os.OpenFile(s.uploadFile(d.Token), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return e, "", fmt.Errorf("receive: %w", err)
+		return e, fmt.Errorf("receive: %w", err)
 	}
 	defer f.Close() // again after the checked one below, which is harmless
-	sum, err := s.fill(f, &u, d)
+	sum, err := s.fill(f, u, d)
 	switch {
 	case errors.Is(err, ErrInvalid):
-		return e, "", errors.Join(err, s.corrupt(d.Token, f))
+		return e, errors.Join(err, f.Close(), s.corrupt(d.Token))
 	case err != nil:
-		return e, "", err
+		return e, err
 	case sum != u.md5:
-		err := fmt.Errorf("%w: received %s, announced %s", ErrCorrupt, sum, u.md5)
-		return e, "", errors.Join(err, s.corrupt(d.Token, f))
+		return e, errors.Join(wrongSum(sum, u), f.Close(), s.corrupt(d.Token))
 	}
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return e, "", fmt.Errorf("receive: %w", err)
+		return e, fmt.Errorf("receive: %w", err)
 	}
-	e, err = s.complete(d, &u)
-	return e, u.echo, err
+	return s.complete(d, u, func(blob string) error { return os.Rename(s.uploadFile(d.Token), blob) })
+}
+
+func wrongSum(sum MD5, u *upload) error {
+	return fmt.Errorf("%w: received %s, announced %s", ErrCorrupt, sum, u.md5)
+}
+
+// receiveSmall collects the bytes in memory, so that a small file costs one file
+// to be made instead of one to be made and moved. Most files are small.
+func (s *Store) receiveSmall(d Delivery, u *upload) (e Entry, err error) {
+	buf := copyBuffers.Get().(*[copySize]byte)
+	defer copyBuffers.Put(buf)
+	n, err := readBody(d.Body, buf[:u.size+1])
+	data := buf[:n]
+	switch {
+	case int64(n) > u.size:
+		return e, errors.Join(tooMany(), s.corrupt(d.Token))
+	case err != nil:
+		return e, errors.Join(broken(int64(n), err), s.keepSmall(d.Token, data))
+	case int64(n) < u.size:
+		if err := s.keepSmall(d.Token, data); err != nil {
+			return e, err
+		}
+		return e, incomplete(int64(n), u)
+	case md5.Sum(data) != u.md5:
+		return e, errors.Join(wrongSum(md5.Sum(data), u), s.corrupt(d.Token))
+	}
+	return s.complete(d, u, func(blob string) error { return writeFile(blob, data) })
+}
+
+// readBody reads until buf is full or the body ends, which is no error here.
+func readBody(body io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) {
+		got, err := body.Read(buf[n:])
+		n += got
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func broken(n int64, err error) error {
+	return fmt.Errorf("receive: connection broken after %d bytes: %w", n, err)
+}
+
+func incomplete(held int64, u *upload) error {
+	return fmt.Errorf("%w: %d of %d bytes", ErrIncomplete, held, u.size)
+}
+
+// writeFile writes and syncs a file.
+func writeFile(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// keepSmall writes what came of a small file to the target's file.
+func (s *Store) keepSmall(token string, data []byte) error {
+	if err := errors.Join(writeFile(s.uploadFile(token), data), syncDir(s.uploadDir())); err != nil {
+		return fmt.Errorf("receive: %w", err)
+	}
+	return nil
 }
 
 // takeOver makes this delivery the only one to its target.
@@ -148,7 +224,7 @@ func (s *Store) fill(f *os.File, u *upload, d Delivery) (sum MD5, err error) {
 		if err := s.keep(f); err != nil {
 			return sum, err
 		}
-		return sum, fmt.Errorf("%w: %d of %d bytes", ErrIncomplete, held, u.size)
+		return sum, incomplete(held, u)
 	}
 	if h == nil {
 		h = md5.New()
@@ -173,7 +249,10 @@ func (s *Store) keep(f *os.File) error {
 
 // copySize is the piece in which bodies are read: large enough that a fast line
 // is not slowed by calls, small enough for many uploads at once.
-const copySize = 256 << 10
+const (
+	copySize  = 256 << 10
+	smallSize = copySize - 1 // fits into a buffer, with one byte to see that there are more
+)
 
 var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 
@@ -185,7 +264,7 @@ func copyBody(f io.Writer, h io.Writer, body io.Reader, limit int64) (n int64, e
 	for {
 		got, rerr := body.Read(buf[:])
 		if int64(got) > limit-n {
-			return n, fmt.Errorf("%w: more bytes than announced", ErrInvalid)
+			return n, tooMany()
 		}
 		if got > 0 {
 			if _, err := f.Write(buf[:got]); err != nil {
@@ -200,30 +279,33 @@ func copyBody(f io.Writer, h io.Writer, body io.Reader, limit int64) (n int64, e
 			return n, nil
 		}
 		if rerr != nil {
-			return n, fmt.Errorf("receive: connection broken after %d bytes: %w", n, rerr)
+			return n, broken(n, rerr)
 		}
 	}
 }
 
-// complete puts the received bytes among the blobs and makes their revision complete.
-func (s *Store) complete(d Delivery, u *upload) (e Entry, err error) {
+func tooMany() error { return fmt.Errorf("%w: more bytes than announced", ErrInvalid) }
+
+// complete has the received bytes placed among the blobs, synced, and makes
+// their revision complete.
+func (s *Store) complete(d Delivery, u *upload, place func(blob string) error) (e Entry, err error) {
 	// From the renaming to the commit nobody may take the blob for garbage.
 	lock := &s.blobLocks[u.md5[0]]
 	lock.Lock()
 	defer lock.Unlock()
-	if u.size > 0 {
-		blob := s.blobFile(u.md5, u.size)
-		if err := os.Rename(s.uploadFile(d.Token), blob); err != nil {
+	known := false
+	if err := s.view(func(t *tx) error { known = t.known(u.md5, u.size); return nil }); err != nil {
+		return e, err
+	}
+	// A blob in use is not touched. A file without a record is what a crash
+	// left over, perhaps half written, and is replaced.
+	if !known {
+		if err := errors.Join(place(s.blobFile(u.md5, u.size)), syncDir(s.shardDir(u.md5[0]))); err != nil {
 			return e, fmt.Errorf("receive: %w", err)
 		}
-		if err := syncDir(s.shardDir(u.md5[0])); err != nil {
-			return e, fmt.Errorf("receive: %w", err)
-		}
-	} else {
-		_ = os.Remove(s.uploadFile(d.Token)) // if it cannot, the next Open will
 	}
 	e, err = s.change(func(t *tx) ([]Node, error) { return t.complete(d.Token, d.Quota) })
-	if err != nil && u.size > 0 {
+	if err != nil && !known {
 		// The bytes are good, only nothing could be done with them: leave
 		// them to the janitor unless another file has the same content.
 		err = errors.Join(err, s.update(func(t *tx) error {
@@ -265,8 +347,11 @@ func (t *tx) complete(token string, quota int64) ([]Node, error) {
 		if r.token != token {
 			continue
 		}
+		if err := t.dropUpload(r); err != nil {
+			return nil, err
+		}
 		r.State, r.Updated, r.token = Completed, t.now, ""
-		if err := errors.Join(t.ref(r.MD5, r.Size), t.uploads.Delete([]byte(token)), t.drop(n.trim()), t.put(n)); err != nil {
+		if err := errors.Join(t.ref(r.MD5, r.Size), t.drop(n.trim()), t.put(n)); err != nil {
 			return nil, err
 		}
 		return chain, t.addUsage(n.Parent, n.currentSize()-before, t.now)
@@ -275,10 +360,7 @@ func (t *tx) complete(token string, quota int64) ([]Node, error) {
 }
 
 // corrupt marks the revision of a target as corrupt, and drops its bytes.
-func (s *Store) corrupt(token string, f *os.File) error {
-	if err := f.Close(); err != nil {
-		return err
-	}
+func (s *Store) corrupt(token string) error {
 	return s.update(func(t *tx) error {
 		u, err := decodeUpload(t.uploads.Get([]byte(token)))
 		if err != nil {
