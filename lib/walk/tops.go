@@ -33,7 +33,8 @@ func Tops(dirs []string) ([]Top, error) {
 	slices.SortFunc(tops, func(a, b Top) int { return record.CompareNames(a.Prefix, b.Prefix) })
 	for i := 1; i < len(tops); i++ {
 		if record.Fold(tops[i].Prefix) == record.Fold(tops[i-1].Prefix) {
-			return nil, fmt.Errorf("two folders are called %s; list each on its own", tops[i].Prefix)
+			a, b := tops[i-1], tops[i]
+			return nil, fmt.Errorf("%s and %s have the same name; list each on its own", filepath.Join(a.Root, a.Prefix), filepath.Join(b.Root, b.Prefix))
 		}
 	}
 	return tops, nil
