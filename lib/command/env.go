@@ -56,6 +56,24 @@ func (e *Env) Verbose() int { return e.verbose }
 // Quiet reports whether -q was given.
 func (e *Env) Quiet() bool { return e.quiet }
 
+// Printf prints lines of text for people on standard output.
+func (e *Env) Printf(format string, args ...any) { fmt.Fprintf(e.TextSink(), format+"\n", args...) }
+
+// TextSink returns a writer of text to standard output that shows control
+// characters other than newlines instead of sending them to a terminal.
+func (e *Env) TextSink() io.Writer { return textSink{e} }
+
+type textSink struct{ env *Env }
+
+func (t textSink) Write(b []byte) (n int, err error) {
+	lines := strings.Split(string(b), "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	t.env.draw(func() { _, err = io.WriteString(t.env.Stdout, strings.Join(lines, "\n")) })
+	return len(b), err
+}
+
 // Errorf prints a message that is always shown.
 func (e *Env) Errorf(format string, args ...any) { e.print("error", format, args) }
 
@@ -133,7 +151,7 @@ func (e *Env) Filter(body func(in *record.Reader, out *record.Writer) error) err
 	return e.Consume(func(in *record.Reader) error {
 		return e.Source(func(out *record.Writer) error {
 			err := body(in, out)
-			if in.Whole() != nil {
+			if err != nil || in.Whole() != nil {
 				out.Incomplete()
 			}
 			out.Inherit(in.End())
@@ -151,6 +169,9 @@ func (e *Env) Consume(body func(in *record.Reader) error) error {
 	}
 	in := e.Reader(e.Stdin)
 	err := body(in)
+	if err != nil && !in.Ended() {
+		return err // what was not read cannot be blamed
+	}
 	return errors.Join(err, in.Whole())
 }
 

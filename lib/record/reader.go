@@ -200,6 +200,9 @@ func (r *Reader) End() End {
 	return *r.end
 }
 
+// Ended reports whether the stream was read to its end, whatever ended it.
+func (r *Reader) Ended() bool { return r.done }
+
 // Whole returns nil if the stream was read to its end and proves that nothing
 // is missing from it. Otherwise the error wraps ErrTruncated, ErrIncomplete,
 // ErrMiscounted or ErrMalformed, or what ended the reading, which may be the

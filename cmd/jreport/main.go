@@ -1,0 +1,143 @@
+// Jreport sums up the records of a run.
+//
+// Usage:
+//
+//	jwalk DIR | jhash | jdiff --dest REMOTE | jput | jreport --file REPORT
+//	jreport status REPORT…
+//
+// It stands at the end of a pipe, counts what was stored and what was not, and
+// keeps a small JSON report. It says nothing when all is well, unless a person
+// is looking.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/mattn/go-isatty"
+
+	"jottatools/lib/command"
+	"jottatools/lib/record"
+	"jottatools/lib/report"
+)
+
+func main() {
+	cmd := command.New("jreport", "sum up a run: what was stored, what was not, and why")
+	cmd.Args = "[status REPORT…]"
+	cmd.Long = `Jreport stands at the end of a pipe. It counts what was stored and what was not,
+and keeps a JSON report that also says when the tree was last stored whole.
+
+On a terminal it prints a summary; elsewhere only what went wrong, on standard
+error. With -v it names each entry that something was done about.
+
+"jreport status REPORT…" prints reports, and exits 1 unless all are complete.`
+	cmd.Example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput | jreport --file photos.json
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jreport --dry-run
+  jreport status photos.json`
+	var o options
+	f := cmd.Flags()
+	f.StringVar(&o.file, "file", "", "keep the report in `FILE`")
+	f.StringVar(&o.source, "source", "", "the `DIR` that the report is about")
+	f.StringVar(&o.dest, "dest", "", "the `REMOTE` folder that the report is about")
+	f.StringVar(&o.started, "started", "", "when the run began, an RFC 3339 `TIME` (default now)")
+	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "the records are a plan: print it, and keep no report")
+	f.BoolVar(&o.json, "json", false, "print reports as JSON")
+	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error {
+		if len(env.Args) > 0 {
+			return status(env, o)
+		}
+		return run(env, o)
+	}))
+}
+
+type options struct {
+	file, source, dest, started string
+	dryRun, json                bool
+}
+
+func run(env *command.Env, o options) error {
+	r := report.Report{Source: o.source, Dest: o.dest, Started: time.Now().UTC()}
+	if o.started != "" {
+		started, err := time.Parse(time.RFC3339, o.started)
+		if err != nil {
+			return command.Usagef("--started: %v", err)
+		}
+		r.Started = started.UTC()
+	}
+	err := env.Consume(func(in *record.Reader) error {
+		for rec := range in.All() {
+			r.Add(rec)
+			if line := report.Line(rec); line != "" && (o.dryRun || env.Verbose() > 0) {
+				env.Printf("%s", line)
+			}
+		}
+		previous, err := load(o.file)
+		r.Finish(in, previous, time.Now())
+		if o.file != "" && !o.dryRun {
+			err = errors.Join(err, r.Save(o.file))
+		}
+		return err
+	})
+	return errors.Join(err, tell(env, &r, o))
+}
+
+// load returns the report of the run before. One that cannot be read is
+// replaced, and said to be.
+func load(file string) (*report.Report, error) {
+	if file == "" {
+		return nil, nil
+	}
+	return report.Load(file)
+}
+
+// tell prints what people need to hear of.
+func tell(env *command.Env, r *report.Report, o options) error {
+	switch {
+	case o.json:
+		return json.NewEncoder(env.Stdout).Encode(r)
+	case o.dryRun:
+		return nil
+	case !env.Quiet() && (env.Verbose() > 0 || isatty.IsTerminal(os.Stdout.Fd())):
+		env.Printf("%s", r.Summary())
+	}
+	if problems := r.Problems(); problems != "" {
+		return command.Exit(command.ExitPartial, errors.New(problems))
+	}
+	return nil
+}
+
+func status(env *command.Env, o options) error {
+	if env.Args[0] != "status" || len(env.Args) < 2 {
+		return command.Usagef("give status and the reports to print, or no arguments to read records")
+	}
+	incomplete := false
+	for i, name := range env.Args[1:] {
+		r, err := report.Load(name)
+		if err != nil {
+			return err
+		}
+		if r == nil {
+			return command.Usagef("%s: there is no such report", name)
+		}
+		incomplete = incomplete || !r.Complete
+		if o.json {
+			err = json.NewEncoder(env.Stdout).Encode(r)
+		} else {
+			if i > 0 {
+				fmt.Fprintln(env.Stdout)
+			}
+			err = r.WriteStatus(env.TextSink())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if incomplete {
+		return command.Exit(command.ExitPartial, errors.New(""))
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/docker/go-units"
+
+	"jottatools/lib/record"
+)
+
+// Summary returns in a line or two what the run came to.
+func (r *Report) Summary() string {
+	c := &r.Counts
+	var did []string
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{
+		{c.Uploaded, "uploaded"}, {c.Deduplicated, "already on the service"}, {c.Touched, "touched"}, {c.Made, "folders made"},
+		{c.Deleted, "deleted"}, {c.Same, "unchanged"},
+	} {
+		if part.n > 0 {
+			did = append(did, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	text := fmt.Sprintf("%d files, %s", c.Files, bytes(c.Bytes))
+	if len(did) > 0 {
+		text += ": " + strings.Join(did, ", ")
+	}
+	text += fmt.Sprintf("; %s sent in %s", bytes(c.Sent), r.Ended.Sub(r.Started).Round(100*time.Millisecond))
+	if left := r.leftOut(); left != "" {
+		text += "\n" + left
+	}
+	return text
+}
+
+// leftOut says what is not backed up by its nature or by a rule.
+func (r *Report) leftOut() string {
+	c := &r.Counts
+	var parts []string
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{{c.Ignored, "ignored"}, {c.Symlinks, "symbolic links"}, {c.Special, "special files"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "left out: " + strings.Join(parts, ", ")
+}
+
+// Problems returns in a line what keeps the tree from being stored whole, or
+// "".
+func (r *Report) Problems() string {
+	if r.Complete {
+		return ""
+	}
+	var parts []string
+	if n := int64(len(r.NotStored)) + r.Omitted; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d entries not stored", n))
+	}
+	if r.Incomplete != "" {
+		parts = append(parts, "the run did not see the whole tree")
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "some entries could not be read")
+	}
+	return strings.Join(parts, "; ") + "; last stored whole: " + r.lastComplete()
+}
+
+func (r *Report) lastComplete() string {
+	if r.LastComplete.IsZero() {
+		return "never"
+	}
+	return r.LastComplete.Local().Format("2006-01-02 15:04:05 MST")
+}
+
+// WriteStatus answers when the tree was last stored whole, and what was not.
+func (r *Report) WriteStatus(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s -> %s\n", r.Source, r.Dest)
+	fmt.Fprintf(&b, "  last stored whole: %s\n", r.lastComplete())
+	state := "complete"
+	if !r.Complete {
+		state = "NOT complete"
+	}
+	fmt.Fprintf(&b, "  last run: %s, %s\n", r.Ended.Local().Format("2006-01-02 15:04:05 MST"), state)
+	for line := range strings.SplitSeq(r.Summary(), "\n") {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	if r.Incomplete != "" {
+		fmt.Fprintf(&b, "  the run did not see the whole tree: %s\n", r.Incomplete)
+	}
+	if len(r.NotStored) > 0 {
+		b.WriteString("  not stored:\n")
+	}
+	for _, e := range r.NotStored {
+		why := e.Message
+		if why == "" {
+			why = explain(e.Reason)
+		}
+		fmt.Fprintf(&b, "    %s: %s\n", e.Path, why)
+	}
+	if r.Omitted > 0 {
+		fmt.Fprintf(&b, "    and %d more\n", r.Omitted)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func explain(reason record.Reason) string {
+	switch reason {
+	case record.ReasonChanging:
+		return "it was changing while it was read; the next run takes it"
+	case record.ReasonBlocked:
+		return "an entry of another kind was in the way; the next run takes it"
+	case "":
+		return "the run ended before its turn"
+	}
+	return "the run ended before its turn (" + string(reason) + ")"
+}
+
+// Line describes what was or would be done about an entry, or "" if nothing.
+func Line(r *record.Record) string {
+	switch {
+	case r.Action == "" || r.Action == record.ActionNone:
+		return ""
+	case r.Error != nil:
+		return fmt.Sprintf("%s %s: %s", record.StatusFailed, r.Path, r.Error.Message)
+	case r.Status == record.StatusDeduplicated:
+		return fmt.Sprintf("%s %s (%s, %s)", r.Action, r.Path, r.Reason, r.Status)
+	}
+	return fmt.Sprintf("%s %s (%s)", r.Action, r.Path, r.Reason)
+}
+
+func bytes(n int64) string {
+	return units.CustomSize("%.4g %s", float64(n), 1024, []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"})
+}
