@@ -1,0 +1,269 @@
+package test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// ours lists which of our packages each of our packages may import. Programs may
+// import all that are listed here, except those inside another package's folder.
+//
+// Imports point one way: programs, engines, client, record. Engines do not
+// import each other: they meet in pipes. That way each can be read, tested and
+// replaced alone.
+var ours = map[string][]string{
+	"lib/record": nil,
+	// What stands on the record alone.
+	"lib/local":   {"lib/record"},
+	"lib/command": {"lib/record"},
+	"lib/auth":    {"lib/record"},
+	"lib/report":  {"lib/record"},
+	// The client, and how the programs open it.
+	"lib/jfs":     {"lib/record", "lib/auth"},
+	"lib/connect": {"lib/record", "lib/auth", "lib/jfs", "lib/command"},
+	// The engines.
+	"lib/walk":     {"lib/record", "lib/local"},
+	"lib/digest":   {"lib/record", "lib/local"},
+	"lib/diff":     {"lib/record", "lib/jfs"},
+	"lib/transfer": {"lib/record", "lib/local", "lib/jfs"},
+	// The server shares nothing with the client, so that they test each other.
+	"lib/jserve":       {"lib/jserve/store"},
+	"lib/jserve/store": nil,
+}
+
+// foreign lists the modules of others that our packages import, and where. A
+// foreign module enters through few packages, so that replacing it is a day's
+// work. docs/dependencies.md says what each is for.
+var foreign = map[string]struct {
+	packages []string
+	why      string
+}{
+	"github.com/spf13/cobra":         {[]string{"lib/command"}, "command lines are declared to lib/command, which makes help, man pages and completions of them"},
+	"github.com/spf13/pflag":         {[]string{"lib/command"}, "command lines are declared to lib/command; flags come from its Flags"},
+	"github.com/mattn/go-isatty":     {[]string{"lib/command"}, "only lib/command knows whether a person is looking"},
+	"github.com/schollz/progressbar": {[]string{"lib/command"}, "programs report progress to lib/command, which draws it"},
+	"github.com/docker/go-units":     {[]string{"lib/command", "lib/report", "lib/transfer"}, "sizes are read and shown where people write and read them"},
+	"github.com/klauspost/compress":  {[]string{"lib/record", "lib/digest", "lib/jfs", "lib/jserve"}, "saved streams, the hash cache and listings on the wire are compressed, nothing else"},
+	"github.com/sourcegraph/conc":    {[]string{"lib/digest", "lib/transfer"}, "conc has been quiet since 2024, so it stays behind few packages (docs/adr/0004-conc.md)"},
+	"github.com/cenkalti/backoff":    {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service are tried again"},
+	"golang.org/x/time":              {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service and what they carry are limited"},
+	"go.etcd.io/bbolt":               {[]string{"lib/jserve/store"}, "the store is the only package that knows its database"},
+	"github.com/google/renameio":     {[]string{"cmd/jserve", "lib/digest", "lib/report"}, "a file is replaced as a whole by who owns it"},
+	"github.com/gofrs/flock":         {[]string{"lib/digest"}, "only the hash cache needs a lock of its own"},
+	"golang.org/x/sys":               {[]string{"lib/local", "lib/jserve/store"}, "what the systems differ in is known to lib/local, and to the store of the server"},
+	"golang.org/x/text":              {[]string{"lib/diff"}, "only the brake on deletion folds names more loosely than the record does"},
+}
+
+// longestMain is how many lines a program's main package may have, its help text
+// included: flags in, one call, exit code out. What is more is logic, and
+// belongs into a package that can be tested.
+const longestMain = 200
+
+// goPackage is what go list says of a package.
+type goPackage struct {
+	ImportPath, Name, Doc, Dir string
+	GoFiles, Imports           []string
+	Module                     *struct{ Path string }
+	Standard                   bool
+}
+
+// short returns the import path without the module's.
+func (p *goPackage) short() string { return strings.TrimPrefix(p.ImportPath, "jottatools/") }
+
+// listPackages returns our packages and what they depend on, built for a
+// platform.
+func listPackages(t *testing.T, goos string) map[string]*goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Name,Doc,Dir,GoFiles,Imports,Module,Standard", "./...")
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	packages := make(map[string]*goPackage)
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		p := new(goPackage)
+		if err := d.Decode(p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages[p.ImportPath] = p
+	}
+}
+
+func isOurs(p *goPackage) bool { return p.Module != nil && p.Module.Path == "jottatools" }
+
+func TestImports(t *testing.T) {
+	for _, goos := range []string{"linux", "freebsd", "darwin", "windows"} {
+		packages := listPackages(t, goos)
+		for _, p := range packages {
+			if !isOurs(p) {
+				continue
+			}
+			for _, name := range p.Imports {
+				if reason := forbidden(p, packages[name]); reason != "" {
+					t.Errorf("%s imports %s: %s (built for %s)", p.short(), name, reason, goos)
+				}
+			}
+		}
+	}
+}
+
+// forbidden says why p must not import q, if so.
+func forbidden(p, q *goPackage) string {
+	switch {
+	case q == nil || q.Standard:
+		return ""
+	case isOurs(q):
+		return forbiddenOurs(p.short(), q.short())
+	}
+	module := unversioned(q.Module.Path)
+	rule, known := foreign[module]
+	if !known {
+		return "the module " + module + " is new: say in docs/dependencies.md why it is needed, and in the table foreign of this test where"
+	}
+	if !slices.Contains(rule.packages, p.short()) {
+		return fmt.Sprintf("%s belongs into %s only: %s", module, strings.Join(rule.packages, " and "), rule.why)
+	}
+	return ""
+}
+
+var majorVersion = regexp.MustCompile(`/v[0-9]+$`)
+
+// unversioned returns a module's path without its major version.
+func unversioned(module string) string { return majorVersion.ReplaceAllString(module, "") }
+
+func forbiddenOurs(p, q string) string {
+	if strings.HasPrefix(p, "cmd/") {
+		if _, known := ours[q]; !known {
+			return "programs import packages of lib only"
+		}
+		return ""
+	}
+	allowed, known := ours[p]
+	switch {
+	case !known:
+		return "a package that the table ours of this test does not list; say there what it may import"
+	case !slices.Contains(allowed, q):
+		return fmt.Sprintf("imports point one way, programs, engines, client, record, and engines meet in pipes; %s may import %v (docs/architecture.md)", p, allowed)
+	}
+	return ""
+}
+
+// TestTablesAreCurrent keeps the tables above from naming what has gone.
+func TestTablesAreCurrent(t *testing.T) {
+	packages := listPackages(t, "linux")
+	for name := range ours {
+		if packages["jottatools/"+name] == nil {
+			t.Errorf("the table ours lists %s, which is not there", name)
+		}
+	}
+	imported := make(map[string]bool)
+	for _, p := range packages {
+		if p.Module != nil {
+			imported[unversioned(p.Module.Path)] = true
+		}
+	}
+	for module := range foreign {
+		if !imported[module] {
+			t.Errorf("the table foreign lists %s, which nothing imports", module)
+		}
+	}
+}
+
+func TestPackageComments(t *testing.T) {
+	for _, p := range listPackages(t, "linux") {
+		if !isOurs(p) || p.short() == "test" {
+			continue
+		}
+		want := "Package " + p.Name + " "
+		if p.Name == "main" {
+			name := path.Base(p.ImportPath)
+			want = strings.ToUpper(name[:1]) + name[1:] + " "
+		}
+		if !strings.HasPrefix(p.Doc, want) {
+			t.Errorf("%s: its package comment is %q; it begins with %q and says what the package is, and what it is not", p.short(), p.Doc, want)
+		}
+	}
+}
+
+func TestMainsAreShort(t *testing.T) {
+	for _, p := range listPackages(t, "linux") {
+		if !isOurs(p) || p.Name != "main" {
+			continue
+		}
+		lines := 0
+		for _, file := range p.GoFiles {
+			data, err := os.ReadFile(filepath.Join(p.Dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines += bytes.Count(data, []byte{'\n'})
+		}
+		if lines > longestMain {
+			t.Errorf("%s has %d lines, want at most %d; a main holds flags and one call, what is more belongs into lib", p.short(), lines, longestMain)
+		}
+	}
+}
+
+// TestLibrariesKeepQuiet holds that only programs and lib/command print and exit,
+// so that what a program says, and with which code it ends, is decided in one
+// place.
+func TestLibrariesKeepQuiet(t *testing.T) {
+	for _, p := range listPackages(t, "linux") {
+		if !isOurs(p) || !strings.HasPrefix(p.short(), "lib/") || p.short() == "lib/command" {
+			continue
+		}
+		if slices.Contains(p.Imports, "log") {
+			t.Errorf("%s imports log; return an error, or take a function to call", p.short())
+		}
+		for _, file := range p.GoFiles {
+			fset := token.NewFileSet()
+			f, err := parser.ParseFile(fset, filepath.Join(p.Dir, file), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, found := range loudCalls(f) {
+				t.Errorf("%s: %s; only programs and lib/command print and exit: return an error, or take a function to call", fset.Position(found.Pos()), found.Sel.Name)
+			}
+		}
+	}
+}
+
+// loud are the functions and variables of standard packages that print and exit,
+// by package name.
+var loud = map[string][]string{
+	"fmt":  {"Print", "Printf", "Println"},
+	"os":   {"Exit", "Stdout", "Stderr"},
+	"slog": {"Debug", "Info", "Warn", "Error", "Log", "Default", "DebugContext", "InfoContext", "WarnContext", "ErrorContext"},
+}
+
+func loudCalls(f *ast.File) (found []*ast.SelectorExpr) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok {
+			if pkg, ok := sel.X.(*ast.Ident); ok && slices.Contains(loud[pkg.Name], sel.Sel.Name) {
+				found = append(found, sel)
+			}
+		}
+		return true
+	})
+	return found
+}
