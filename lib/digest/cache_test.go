@@ -305,14 +305,13 @@ func TestInputWithoutFiles(t *testing.T) {
 
 // What a run that is killed has let out is on disk a moment later.
 func TestKilledRunKeepsWhatItHashed(t *testing.T) {
-	files := map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"}
-	root, name := makeTree(t, files), cacheName(t)
-	wantOpened(t, runTree(t, root, withCache(name)), "a", "b", "c", "d")
+	root, name := makeTree(t, map[string]string{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5"}), cacheName(t)
+	wantOpened(t, runTree(t, root, withCache(name)), "a", "b", "c", "d", "e")
 	put(t, root, "a", "one")
 	put(t, root, "b", "two")
 	put(t, root, "d", "four")
 
-	// When c would have been reached, steal what the run has on disk.
+	// When d is reached, steal what the run has on disk.
 	var partial []byte
 	o := withCache(name)
 	o.Jobs = 1
@@ -341,7 +340,7 @@ func TestKilledRunKeepsWhatItHashed(t *testing.T) {
 	}
 	os.Remove(name) // killed in its first run
 	write(t, name+".partial", partial)
-	wantOpened(t, runTree(t, root, withCache(name)), "d")
+	wantOpened(t, runTree(t, root, withCache(name)), "d", "e")
 }
 
 // awaitEntries returns the content of a file once n entries can be read from it.
@@ -711,6 +710,34 @@ func TestMergePrefersTheLatest(t *testing.T) {
 	want := map[string]string{"a": sumOf("mid"), "b": sumOf("new"), "c": sumOf("mid"), "d": sumOf("new"), "e": sumOf("old")}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A long line does not make a frame with more than one block.
+func TestFramesAreSmall(t *testing.T) {
+	z, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	for size, want := range map[int]int{1: 1, frameSize: 1, frameSize + 1: 2, 3*frameSize - 1: 3} {
+		var out bytes.Buffer
+		content := bytes.Repeat([]byte("x"), size)
+		if n, err := (&frameWriter{w: &out, z: z}).Write(content); n != size || err != nil {
+			t.Errorf("Write = %d, %v, want %d", n, err, size)
+		}
+		if n := bytes.Count(out.Bytes(), []byte{0x28, 0xb5, 0x2f, 0xfd}); n != want {
+			t.Errorf("%d bytes became %d frames, want %d", size, n, want)
+		}
+		d, err := zstd.NewReader(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back bytes.Buffer
+		if _, err := d.WriteTo(&back); err != nil || !bytes.Equal(back.Bytes(), content) {
+			t.Errorf("%d bytes came back as %d, error %v", size, back.Len(), err)
+		}
+		d.Close()
 	}
 }
 
