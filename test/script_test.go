@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, filepath.Join(home, dir))
 			}
 			env.Setenv("LC_ALL", "C.UTF-8")
+			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Values[serverKey{}] = new(server)
 			return os.MkdirAll(home, 0o700)
 		},
@@ -64,6 +65,7 @@ func TestScripts(t *testing.T) {
 			"exits": exits,
 			"serve": serve,
 			"names": makeNames,
+			"fetch": fetch,
 		},
 	})
 }

@@ -147,7 +147,7 @@ func TestPrune(t *testing.T) {
 		{"half is allowed", "a=x", "a=x b=y", "none a same\ndelete b gone", Options{MaxDelete: Limit{50, true}}, ""},
 		{"more than half is not", "a=x", "a=x b=y c=z", "none a same", Options{MaxDelete: Limit{50, true}}, "--max-delete 50%"},
 		{"a number is allowed", "a=x", "a=x b=y c=z", "none a same\ndelete b gone\ndelete c gone", Options{MaxDelete: Limit{2, false}}, ""},
-		{"one more is not", "a=x", "a=x b=y c=z", "none a same", Options{MaxDelete: Limit{1, false}}, "2 of 3"},
+		{"one more is not", "a=x", "a=x b=y c=z", "none a same", Options{MaxDelete: Limit{1, false}}, "of the 3 entries"},
 		{"ignored is not gone", "a=x !b=y !c/", "a=x b=y c/ c/d=z", "none a same\nnone b ignored\nnone c ignored", Options{MaxDelete: all}, ""},
 		{"unless asked for", "a=x !b=y !c/", "a=x b=y c/ c/d=z", "none a same\nnone b ignored\nnone c ignored\ndelete b gone\ndelete c gone\ndelete c/d gone", Options{MaxDelete: all, PruneIgnored: true}, ""},
 		{"a link hides what is behind it", "a=x >b", "a=x b/ b/c=y", "none a same\nnone b symlink", Options{MaxDelete: all}, ""},

@@ -55,7 +55,7 @@ func (p *plan) prune(ctx context.Context, source *record.Reader) error {
 		return nil
 	}
 	if err := source.Clean(); err != nil {
-		return fmt.Errorf("%d %w: %w", p.gone.Len(), ErrWithheld, err)
+		return withheld(p.gone.Len(), err)
 	}
 	doomed, err := p.doomed(ctx, source.End().Scope)
 	if err != nil {
@@ -67,10 +67,10 @@ func (p *plan) prune(ctx context.Context, source *record.Reader) error {
 	case n == 0:
 		return nil
 	case p.files == 0:
-		return fmt.Errorf("%d %w: %w", n, ErrWithheld, &BrakeError{"the source has no file at all; is it mounted?"})
+		return withheld(n, &BrakeError{"it has no file at all; is it mounted?"})
 	case p.opts.MaxDelete.exceeded(n, p.stored):
-		return fmt.Errorf("%d of %d entries %w: %w", n, p.stored, ErrWithheld, &BrakeError{
-			fmt.Sprintf("that is more than --max-delete %v; if it is right, say so with a higher limit", p.opts.MaxDelete)})
+		return withheld(n, &BrakeError{fmt.Sprintf(
+			"of the %d entries stored that is more than --max-delete %v allows; if it is right, give a higher limit", p.stored, p.opts.MaxDelete)})
 	}
 	for r, err := range doomed.All() {
 		if err != nil {
@@ -81,6 +81,10 @@ func (p *plan) prune(ctx context.Context, source *record.Reader) error {
 		}
 	}
 	return nil
+}
+
+func withheld(n int64, why error) error {
+	return fmt.Errorf("%w: %d entries are gone from the source, but %w", ErrWithheld, n, why)
 }
 
 // doomed returns the candidates for deletion that are within the scope of the

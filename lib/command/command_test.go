@@ -1,0 +1,243 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"jottatools/lib/record"
+)
+
+type classedError struct{ class record.Class }
+
+func (e classedError) Error() string         { return string(e.class) }
+func (e classedError) Record() *record.Error { return &record.Error{Class: e.class} }
+
+func TestExitCode(t *testing.T) {
+	classed := func(c record.Class) error { return fmt.Errorf("put a: %w", classedError{c}) }
+	for _, test := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0},
+		{errors.New("x"), 1},
+		{Usagef("x"), 2},
+		{fmt.Errorf("x: %w", record.ErrTruncated), 3},
+		{fmt.Errorf("x: %w", record.ErrIncomplete), 3},
+		{fmt.Errorf("x: %w", record.ErrMiscounted), 3},
+		{fmt.Errorf("x: %w", record.ErrMalformed), 3},
+		{classed(record.ClassAuth), 4},
+		{classed(record.ClassForbidden), 4},
+		{classed(record.ClassNameInvalid), 5},
+		{Exit(ExitLimit, errors.New("x")), 6},
+		{classed(record.ClassQuota), 7},
+		{classed(record.ClassLocked), 7},
+		{Exit(ExitBusy, errors.New("x")), 8},
+		{classed(record.ClassNetwork), 75},
+		{classed(record.ClassServer), 75},
+		{&record.Error{Class: record.ClassRateLimited}, 75},
+		{errors.Join(Exit(ExitPartial, errors.New("x")), record.ErrTruncated), 3},
+		{errors.Join(record.ErrTruncated, classed(record.ClassAuth)), 4},
+		{errors.Join(errors.New("x"), errors.Join(classed(record.ClassNetwork), classed(record.ClassQuota))), 7},
+		{fmt.Errorf("both %w and %w", Exit(ExitBusy, errors.New("x")), errors.New("y")), 8},
+	} {
+		if got := exitCode(context.Background(), test.err); got != test.want {
+			t.Errorf("exitCode(%v) = %d, want %d", test.err, got, test.want)
+		}
+	}
+	interrupted, cancel := context.WithCancel(context.Background())
+	cancel()
+	if got := exitCode(interrupted, record.ErrTruncated); got != ExitInterrupted {
+		t.Errorf("exit code after a signal = %d, want %d", got, ExitInterrupted)
+	}
+	if got := exitCode(interrupted, nil); got != ExitOK {
+		t.Errorf("exit code of a run that ended just before the signal = %d, want 0", got)
+	}
+}
+
+// TestExitTable holds the table in the help against the constants.
+func TestExitTable(t *testing.T) {
+	for _, code := range append([]int{ExitOK}, gravest...) {
+		if !strings.Contains(exitTable, fmt.Sprintf("%5d  ", code)) {
+			t.Errorf("the help says nothing of exit code %d", code)
+		}
+	}
+	if n := strings.Count(exitTable, "\n"); n != len(gravest)+1 {
+		t.Errorf("the help has %d codes, want %d", n, len(gravest)+1)
+	}
+}
+
+func testEnv() (*Env, *bytes.Buffer, *bytes.Buffer) {
+	var stdout, stderr bytes.Buffer
+	return &Env{name: "jtest", ctx: context.Background(), logFormat: "text", Stdout: &stdout, Stderr: &stderr}, &stdout, &stderr
+}
+
+func TestMessages(t *testing.T) {
+	env, _, stderr := testEnv()
+	env.Errorf("a\nb \x1b[31m%s", "c\r")
+	env.Infof("unheard")
+	env.verbose = 1
+	env.Infof("heard")
+	env.Debugf("unheard")
+	if got, want := stderr.String(), "jtest: a\njtest: b \\x1b[31mc\\x0d\njtest: heard\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	stderr.Reset()
+	env.logFormat = "json"
+	env.Errorf("a \x1b")
+	var line struct{ Time, Level, Program, Message string }
+	if err := json.Unmarshal(stderr.Bytes(), &line); err != nil || line.Level != "error" || line.Program != "jtest" || line.Message != "a \x1b" || line.Time == "" {
+		t.Errorf("json message %s: %v", stderr, err)
+	}
+}
+
+const input = `{"kind":"file","path":"a","size":1}
+{"kind":"end","v":1,"stage":"jwalk","records":1,"bytes":1,"errors":0,"complete":true,"scope":["a"]}
+`
+
+func TestFilter(t *testing.T) {
+	full := errors.New("the disk is full")
+	for _, test := range []struct {
+		name, in string
+		body     func(in *record.Reader, out *record.Writer) error
+		code     int
+		want     string // end of the output
+		stderr   string // part of the messages
+	}{
+		{"all well", input, copyAll, 0, `"records":1,"bytes":1,"errors":0,"complete":true,"scope":["a"]}`, ""},
+		{"truncated", input[:36], copyAll, 3, `"records":1,"bytes":1,"errors":0,"complete":false}`, ""},
+		{"malformed", "x\n" + input, copyAll, 3, `"complete":false,"scope":["a"]}`, "jtest: line 1: the line is not a JSON object"},
+		{"body fails", input, func(in *record.Reader, out *record.Writer) error { return errors.Join(copyAll(in, out), full) }, 1, `"complete":false,"scope":["a"]}`, ""},
+		{"body does not read", input, func(*record.Reader, *record.Writer) error { return full }, 1, `"records":0,"bytes":0,"errors":0,"complete":false}`, ""},
+		{"an entry fails", input, func(in *record.Reader, out *record.Writer) error {
+			for r := range in.All() {
+				r.Error = &record.Error{Class: record.ClassQuota, Message: "full"}
+				out.Write(r)
+			}
+			return nil
+		}, 1, `"errors":1,"complete":true,"scope":["a"]}`, "jtest: a: full"},
+		{"an entry had failed", strings.Replace(input, `"size":1`, `"size":1,"error":{"class":"quota","message":"full"}`, 1), copyAll, 1, `"errors":1,"complete":true,"scope":["a"]}`, ""},
+	} {
+		env, stdout, stderr := testEnv()
+		env.Stdin = strings.NewReader(test.in)
+		err := env.Filter(test.body)
+		if code := exitCode(context.Background(), err); code != test.code {
+			t.Errorf("%s: %v gives code %d, want %d", test.name, err, code, test.code)
+		}
+		if !strings.HasSuffix(stdout.String(), test.want+"\n") {
+			t.Errorf("%s: output\n%swant at the end %s", test.name, stdout, test.want)
+		}
+		if !strings.Contains(stderr.String(), test.stderr) || test.stderr == "" && stderr.Len() > 0 {
+			t.Errorf("%s: messages %q, want %q", test.name, stderr, test.stderr)
+		}
+	}
+}
+
+func copyAll(in *record.Reader, out *record.Writer) error {
+	for r := range in.All() {
+		if err := out.Pass(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestReportPrintsEachErrorOnce: joined errors have a line each, those without
+// words none, and a reader that has gone is no news.
+func TestReportPrintsEachErrorOnce(t *testing.T) {
+	c := New("jtest", "test")
+	var stderr bytes.Buffer
+	c.env = Env{name: "jtest", ctx: context.Background(), logFormat: "text", Stderr: &stderr}
+	err := errors.Join(errors.New("a"), Exit(ExitPartial, errors.New("")), fmt.Errorf("write: %w", syscall.EPIPE), errors.Join(errors.New("b")))
+	if code := c.report(context.Background(), err); code != ExitPartial {
+		t.Errorf("code %d", code)
+	}
+	if got, want := stderr.String(), "jtest: a\njtest: b\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+}
+
+func TestTable(t *testing.T) {
+	env, stdout, _ := testEnv()
+	table := &table{env: env}
+	const stream = `{"kind":"file","path":"a\u001b[2J","size":1536,"status":"done"}
+{"kind":"dir","path":"d","action":"mkdir"}
+{"kind":"symlink","path":"l","target":"x"}
+{"kind":"file","path":"e","size":0,"error":{"class":"quota","message":"full"}}
+{"kind":"end","v":1,"records":4}
+`
+	for i := range stream { // whatever the pieces
+		if _, err := io.WriteString(table, stream[i:i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = `done            1.5 KiB  a\x1b[2J
+mkdir                    d/
+symlink                  l -> x
+failed              0 B  e: full
+`
+	if stdout.String() != want {
+		t.Errorf("got\n%swant\n%s", stdout, want)
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "4096": 4096, "512k": 512 << 10, "10M": 10 << 20, "1.5G": 3 << 29, "2T": 2 << 40} {
+		var n int64
+		f := pflag.NewFlagSet("", pflag.ContinueOnError)
+		SizeVar(f, &n, "max-size", "")
+		if err := f.Parse([]string{"--max-size", text}); err != nil || n != want {
+			t.Errorf("--max-size %s = %d, %v; want %d", text, n, err, want)
+		}
+	}
+	for _, text := range []string{"", "x", "-1", "10X", "1e99"} {
+		var n int64
+		f := pflag.NewFlagSet("", pflag.ContinueOnError)
+		SizeVar(f, &n, "max-size", "")
+		if err := f.Parse([]string{"--max-size", text}); err == nil {
+			t.Errorf("--max-size %q = %d, want an error", text, n)
+		}
+	}
+}
+
+func TestInterruptible(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	defer r.Close()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	in := interruptible(ctx, r)
+	io.WriteString(w, "x")
+	var b [1]byte
+	if _, err := io.ReadFull(in, b[:]); err != nil || b[0] != 'x' {
+		t.Fatalf("read %q, %v", b, err)
+	}
+	stopped := errors.New("stopped")
+	cancel(stopped)
+	if _, err := in.Read(b[:]); !errors.Is(err, stopped) {
+		t.Errorf("reading on a silent pipe: %v, want the cause", err)
+	}
+}
+
+func TestNoProgressWithoutATerminal(t *testing.T) {
+	env, _, stderr := testEnv()
+	p := env.Progress()
+	p.Expect(1, 1)
+	p.ExpectNoMore()
+	p.Add(1, 1)
+	p.Done()
+	if p != nil || stderr.Len() > 0 {
+		t.Errorf("drawn: %q", stderr)
+	}
+}

@@ -1,0 +1,118 @@
+package report
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jottatools/lib/record"
+)
+
+const run = `{"kind":"dir","path":"d","action":"mkdir","reason":"new","status":"done"}
+{"kind":"file","path":"d/new","size":5,"action":"put","reason":"new","status":"done","sent":5,"ms":1}
+{"kind":"file","path":"d/known","size":7,"action":"put","reason":"new","status":"deduplicated","sent":0,"ms":1}
+{"kind":"file","path":"same","size":1,"action":"none","reason":"same"}
+{"kind":"file","path":"touched","size":1,"action":"touch","reason":"touched","status":"done"}
+{"kind":"file","path":"junk","size":9,"ignored":true,"action":"none","reason":"ignored"}
+{"kind":"symlink","path":"l","target":"x","action":"none","reason":"symlink"}
+{"kind":"special","path":"s","action":"none","reason":"special"}
+{"kind":"file","path":"gone","action":"delete","reason":"gone","status":"done"}
+`
+
+func collect(stream string) (*Report, *record.Reader) {
+	in := record.NewReader(strings.NewReader(stream))
+	r := &Report{Source: "/s", Dest: "/Jotta/Archive/s", Started: time.Unix(1, 0)}
+	for rec := range in.All() {
+		r.Add(rec)
+	}
+	return r, in
+}
+
+func end(records, errors string, complete string) string {
+	return `{"kind":"end","v":1,"records":` + records + `,"errors":` + errors + `,"complete":` + complete + "}\n"
+}
+
+func TestCounts(t *testing.T) {
+	r, in := collect(run + end("9", "0", "true"))
+	now := time.Unix(5, 0)
+	r.Finish(in, &Report{LastComplete: time.Unix(2, 0)}, now)
+	want := Counts{Files: 4, Dirs: 1, Bytes: 14, Same: 1, Uploaded: 1, Deduplicated: 1, Touched: 1, Made: 1, Deleted: 1, Sent: 5, Ignored: 1, Symlinks: 1, Special: 1}
+	if diff := cmp.Diff(want, r.Counts); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	if !r.Complete || !r.LastComplete.Equal(now) || r.Problems() != "" {
+		t.Errorf("not complete: %+v", r)
+	}
+}
+
+func TestWhatIsNotStored(t *testing.T) {
+	before := time.Unix(2, 0).UTC()
+	for _, test := range []struct {
+		name, extra, end string
+		listed           int
+		problem          string
+	}{
+		{"failed", `{"kind":"file","path":"f","size":1,"action":"put","status":"failed","error":{"class":"quota","message":"full"}}` + "\n", end("10", "1", "true"), 1, "1 entries not stored"},
+		{"changing", `{"kind":"file","path":"f","size":1,"action":"none","reason":"changing","status":"skipped"}` + "\n", end("10", "0", "true"), 1, "1 entries not stored"},
+		{"blocked", `{"kind":"file","path":"f","size":1,"action":"none","reason":"blocked","status":"skipped"}` + "\n", end("10", "0", "true"), 1, "1 entries not stored"},
+		{"planned only", `{"kind":"file","path":"f","size":1,"action":"put","reason":"new"}` + "\n", end("10", "0", "true"), 1, "1 entries not stored"},
+		{"incomplete", "", end("9", "0", "false"), 0, "did not see the whole tree"},
+		{"cut", "", "", 0, "did not see the whole tree"},
+		{"miscounted", "", end("10", "0", "true"), 0, "did not see the whole tree"},
+	} {
+		r, in := collect(run + test.extra + test.end)
+		r.Finish(in, &Report{LastComplete: before}, time.Unix(5, 0))
+		if r.Complete || !r.LastComplete.Equal(before) {
+			t.Errorf("%s: complete %v, last complete %v", test.name, r.Complete, r.LastComplete)
+		}
+		if len(r.NotStored) != test.listed || !strings.Contains(r.Problems(), test.problem) {
+			t.Errorf("%s: not stored %v, problems %q", test.name, r.NotStored, r.Problems())
+		}
+		var b strings.Builder
+		if err := r.WriteStatus(&b); err != nil || !strings.Contains(b.String(), "NOT complete") {
+			t.Errorf("%s: status\n%s%v", test.name, &b, err)
+		}
+	}
+}
+
+func TestListIsBounded(t *testing.T) {
+	var r Report
+	for range maxListed + 5 {
+		r.Add(&record.Record{Kind: record.KindFile, Path: "f", Status: record.StatusFailed})
+	}
+	if len(r.NotStored) != maxListed || r.Omitted != 5 {
+		t.Errorf("listed %d, omitted %d", len(r.NotStored), r.Omitted)
+	}
+}
+
+func TestSaveAndLoad(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "r.json")
+	if r, err := Load(name); r != nil || err != nil {
+		t.Errorf("Load of nothing = %v, %v", r, err)
+	}
+	want, in := collect(run + end("9", "0", "true"))
+	want.Finish(in, nil, time.Unix(5, 0).UTC())
+	if err := want.Save(name); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if err := os.WriteFile(name, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(name); err == nil || !strings.Contains(err.Error(), "is not a report") {
+		t.Errorf("Load of a damaged report: %v", err)
+	}
+}
