@@ -1,0 +1,254 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"jottatools/lib/jfs"
+	"jottatools/lib/record"
+)
+
+// Deleter is the part of a [jfs.Client] that Delete needs.
+type Deleter interface {
+	ListTree(context.Context, jfs.Path) iter.Seq2[jfs.Entry, error]
+	WalkTree(context.Context, jfs.Path) iter.Seq2[jfs.Entry, error]
+	Trash(context.Context, jfs.Path) error
+	TrashDir(context.Context, jfs.Path) error
+	Remove(context.Context, jfs.Path) error
+	RemoveDir(context.Context, jfs.Path) error
+}
+
+// DeleteOptions say how to delete.
+type DeleteOptions struct {
+	Jobs   int  // entries dealt with at once
+	Hard   bool // delete for good instead of moving to the trash
+	Force  bool // delete even though the plan is not whole, or reports errors
+	DryRun bool // delete nothing; what would be done leaves with status skipped
+
+	Info     func(format string, args ...any) // hears of folders that are kept; may be nil
+	Expect   func(files, bytes int64)         // as in UploadOptions
+	Progress func(files, bytes int64)
+}
+
+// ErrWithheld is wrapped by the error of Delete that says why it did nothing.
+var ErrWithheld = errors.New("withheld")
+
+// ReasonOccupied is the reason of a folder that was kept, because there is
+// something in it that the plan does not know of, and of a file whose content is
+// not the one that was to be deleted.
+const ReasonOccupied record.Reason = "occupied"
+
+// Delete carries out the deletions of the plan in and writes every record to
+// out. Other records pass as they come. The deletions wait, on disk when they
+// are many, until the plan has been read to its end and has proved whole and free
+// of errors; otherwise they leave with status skipped, and the error wraps
+// ErrWithheld.
+//
+// A folder goes with all that is in it, in one request, but only if it holds
+// nothing besides what the plan deletes. Else the files of the plan are deleted
+// one by one, and the folder is kept, with status skipped. What is already gone
+// counts as done. Mount points and devices are never deleted.
+//
+// Other errors are as for [Upload].
+func Delete(ctx context.Context, in *record.Reader, out *record.Writer, service Deleter, o DeleteOptions) error {
+	if o.Info == nil {
+		o.Info = func(string, ...any) {}
+	}
+	if o.Expect == nil {
+		o.Expect = func(_, _ int64) {}
+	}
+	if o.Progress == nil {
+		o.Progress = func(_, _ int64) {}
+	}
+	d := &deletions{run: newRun(ctx, out, o.Jobs), service: service, o: o}
+	defer d.doomed.Close()
+	n := int64(0)
+	for rec := range in.All() {
+		if d.ended() {
+			break
+		}
+		if rec.Action != record.ActionDelete || rec.Status != "" || rec.Error != nil {
+			d.pass(rec)
+			continue
+		}
+		if err := d.hold(rec); err != nil {
+			return errors.Join(err, d.close())
+		}
+		n++
+	}
+	if n > 0 && !d.ended() {
+		var err error
+		if unclean := in.Clean(); unclean != nil && !o.Force {
+			err = errors.Join(d.giveBack(), withheld(n, unclean))
+		} else {
+			err = d.carryOut()
+		}
+		if err != nil {
+			return errors.Join(err, d.close())
+		}
+	}
+	return d.close()
+}
+
+func withheld(n int64, why error) error {
+	what := "deletions"
+	if n == 1 {
+		what = "deletion"
+	}
+	return fmt.Errorf("%d %s %w because %w; --force carries them out all the same", n, what, ErrWithheld, why)
+}
+
+// deletions is one Delete.
+type deletions struct {
+	*run
+	service Deleter
+	o       DeleteOptions
+	doomed  record.Sorter // by remote path; see hold
+}
+
+// hold keeps a deletion for the end.
+func (d *deletions) hold(rec *record.Record) error {
+	p, err := d.check(rec)
+	if err != nil {
+		d.finish(rec, err)
+		return nil
+	}
+	// The order is that of the remote paths. The path rides in a field that files
+	// and folders do not use.
+	rec.Target, rec.Path = rec.Path, string(p[1:])
+	return d.doomed.Add(rec)
+}
+
+// returned undoes what hold did to a record.
+func returned(rec *record.Record) *record.Record {
+	rec.Path, rec.Target = rec.Target, ""
+	return rec
+}
+
+// remotePath returns the remote path of a record that is held.
+func remotePath(held *record.Record) jfs.Path { return jfs.Path("/" + held.Path) }
+
+// check returns the remote path of a record that makes sense.
+func (d *deletions) check(rec *record.Record) (jfs.Path, error) {
+	if rec.Kind != record.KindFile && rec.Kind != record.KindDir {
+		return "", &record.Error{Class: record.ClassInternal, Message: fmt.Sprintf("delete %s: the record is of a %s", rec.Path, rec.Kind)}
+	}
+	if rec.Remote == "" {
+		return "", &record.Error{Class: record.ClassInternal, Message: fmt.Sprintf("delete %s: the record has no remote path; run jdiff before jrm", rec.Path)}
+	}
+	p, err := jfs.ParsePath(rec.Remote)
+	if err == nil && p.Depth() < 3 {
+		err = &jfs.Error{Op: "delete", Path: p, Class: record.ClassForbidden, Message: "mount points and devices are never deleted; name a file or folder in one"}
+	}
+	return p, err
+}
+
+// giveBack writes the deletions without carrying them out.
+func (d *deletions) giveBack() error {
+	for rec, err := range d.doomed.Sorted() {
+		if err != nil {
+			return err
+		}
+		rec.Status = record.StatusSkipped
+		d.write(returned(rec))
+	}
+	return nil
+}
+
+// carryOut goes through the deletions in tree order: a folder comes right before
+// what is in it.
+func (d *deletions) carryOut() error {
+	if d.o.DryRun {
+		return d.giveBack()
+	}
+	var open *group
+	defer func() {
+		if open != nil { // after an error
+			open.close()
+		}
+	}()
+	begin := func() {
+		if g := open; g != nil {
+			open = nil
+			d.start(func() {
+				defer g.close()
+				d.deleteGroup(g)
+			})
+		}
+	}
+	for rec, err := range d.doomed.Sorted() {
+		switch {
+		case err != nil:
+			return err
+		case d.ended():
+			return nil
+		}
+		d.o.Expect(1, 0)
+		if open != nil && record.Under(rec.Path, open.top.Path) {
+			if err := open.beneath.Add(rec); err != nil {
+				return err
+			}
+			continue
+		}
+		begin()
+		if rec.Kind == record.KindDir {
+			open = &group{top: rec}
+			continue
+		}
+		d.start(func() {
+			err := d.deleteFile(remotePath(rec))
+			d.settle(rec, err)
+		})
+	}
+	begin()
+	return nil
+}
+
+// settle writes the record of a deletion that was tried.
+func (d *deletions) settle(held *record.Record, err error) {
+	rec := returned(held)
+	switch {
+	case err == nil:
+		rec.Status = record.StatusDone
+		d.o.Progress(1, 0)
+	case d.parent.Err() != nil:
+		d.write(rec) // interrupted: it leaves as it came, but not with the line that hold made
+		return
+	}
+	d.finish(rec, err)
+}
+
+// skip writes the record of an entry that is kept.
+func (d *deletions) skip(held *record.Record) {
+	rec := returned(held)
+	rec.Status, rec.Reason = record.StatusSkipped, ReasonOccupied
+	d.write(rec)
+}
+
+func (d *deletions) deleteFile(p jfs.Path) error {
+	if d.o.Hard {
+		return d.gone(d.service.Remove, p)
+	}
+	return d.gone(d.service.Trash, p)
+}
+
+func (d *deletions) deleteFolder(p jfs.Path) error {
+	if d.o.Hard {
+		return d.gone(d.service.RemoveDir, p)
+	}
+	return d.gone(d.service.TrashDir, p)
+}
+
+// gone makes sure that p is gone.
+func (d *deletions) gone(remove func(context.Context, jfs.Path) error, p jfs.Path) error {
+	if d.ctx.Err() != nil {
+		return context.Cause(d.ctx)
+	}
+	err := remove(d.ctx, p)
+	if errors.Is(err, jfs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

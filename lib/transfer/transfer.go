@@ -1,0 +1,219 @@
+// Package transfer carries plans out: it sends files to the service and deletes
+// there what the plan says is gone.
+//
+// [Upload] and [Delete] read the records that package diff wrote and write them
+// again with what became of each. They run several requests at once and keep no
+// more records in memory than that; what has to wait waits on disk. They compare
+// nothing and decide nothing about the content of the plan.
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/sourcegraph/conc/pool"
+
+	"jottatools/lib/jfs"
+	"jottatools/lib/record"
+)
+
+// outageAfter is how many entries in a row may fail because the service is in
+// trouble or out of reach, each after its own retries, until the rest is not
+// tried any more.
+const outageAfter = 3
+
+// errCutOff is the cause of the context's end when a run stops by itself.
+var errCutOff = errors.New("the run has stopped")
+
+// stopError is the error of a run that stopped early.
+type stopError struct {
+	cause    error
+	notTried int64
+}
+
+func (e *stopError) Error() string {
+	if e.notTried == 0 {
+		return e.cause.Error()
+	}
+	return fmt.Sprintf("%v; %d entries were not tried", e.cause, e.notTried)
+}
+
+func (e *stopError) Unwrap() error { return e.cause }
+
+// run is what the workers of one Upload or Delete share.
+type run struct {
+	parent context.Context         // ends when the program is told to stop
+	ctx    context.Context         // ends then, and when the run stops by itself
+	cancel context.CancelCauseFunc //
+	out    *record.Writer
+	jobs   int
+	pool   *pool.Pool // nil if nothing runs
+
+	mu        sync.Mutex    // guards what follows
+	stopped   error         // why nothing more is tried
+	stoppedAs *record.Error // the same for records
+	notTried  int64         // records that stoppedAs went to
+	hushed    hushed        // errors that go into many records and are told once
+	outage    int           // entries in a row that failed for trouble of the service
+	last      error         // the last such failure
+	succeeded bool          // anything at all
+	writeErr  error         // of out
+}
+
+func newRun(ctx context.Context, out *record.Writer, jobs int) *run {
+	r := &run{parent: ctx, out: out, jobs: jobs, hushed: hushed{}}
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	if report := out.OnError; report != nil {
+		out.OnError = func(rec *record.Record) {
+			r.mu.Lock()
+			quiet := r.hushed[rec.Error]
+			r.mu.Unlock()
+			if !quiet {
+				report(rec)
+			}
+		}
+	}
+	return r
+}
+
+// hushed holds errors by their address.
+type hushed map[*record.Error]bool
+
+// hush keeps an error out of the messages, though not out of the records.
+func (r *run) hush(e *record.Error, quiet bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if quiet {
+		r.hushed[e] = true
+	} else {
+		delete(r.hushed, e)
+	}
+}
+
+// start runs f as one of at most jobs at a time, and waits until there is room.
+func (r *run) start(f func()) {
+	if r.pool == nil {
+		r.pool = pool.New().WithMaxGoroutines(r.jobs)
+	}
+	r.pool.Go(f)
+}
+
+// drain waits until nothing runs.
+func (r *run) drain() {
+	if r.pool != nil {
+		r.pool.Wait()
+		r.pool = nil
+	}
+}
+
+// ended reports whether the loop that feeds the workers should end at once.
+func (r *run) ended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.parent.Err() != nil || r.writeErr != nil
+}
+
+// close waits for the workers and returns why the run did not do all it should.
+func (r *run) close() error {
+	r.drain()
+	defer r.cancel(nil)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.writeErr != nil:
+		return r.writeErr
+	case r.parent.Err() != nil:
+		return context.Cause(r.parent)
+	case r.stopped != nil:
+		return &stopError{r.stopped, r.notTried}
+	case r.outage > 0 && !r.succeeded:
+		return r.last // too few entries to call it an outage, but none was done
+	}
+	return nil
+}
+
+// stop ends the run: nothing more is tried, and what runs is cut off.
+func (r *run) stop(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped == nil {
+		r.stopped = err
+		e := *jfs.RecordError(err)
+		e.Message = "not tried: " + e.Message
+		r.stoppedAs = &e
+		r.hushed[&e] = true
+		r.cancel(errCutOff)
+	}
+}
+
+// judge draws the conclusions for the whole run from what became of an entry.
+func (r *run) judge(err error) {
+	var e *jfs.Error
+	if err == nil {
+		r.mu.Lock()
+		r.outage, r.succeeded = 0, true
+		r.mu.Unlock()
+		return
+	}
+	if !errors.As(err, &e) {
+		return
+	}
+	switch e.Class {
+	case record.ClassAuth, record.ClassQuota, record.ClassLocked:
+		r.stop(err)
+	case record.ClassNetwork, record.ClassServer, record.ClassRateLimited:
+		r.mu.Lock()
+		r.outage++
+		r.last = err
+		down := r.outage >= outageAfter
+		r.mu.Unlock()
+		if down {
+			r.stop(err)
+		}
+	}
+}
+
+// finish draws the conclusions from what became of an entry, and writes its
+// record: as it is, or with the error. What a signal interrupted leaves as it
+// came.
+func (r *run) finish(rec *record.Record, err error) {
+	if rec.Status != record.StatusSkipped {
+		r.judge(err)
+	}
+	switch {
+	case err == nil:
+		r.write(rec)
+	case r.parent.Err() != nil:
+		r.pass(rec)
+	default:
+		rec.Status = record.StatusFailed
+		rec.Error = jfs.RecordError(err)
+		if errors.Is(err, errCutOff) {
+			r.mu.Lock()
+			rec.Error = r.stoppedAs
+			r.notTried++
+			r.mu.Unlock()
+		}
+		r.write(rec)
+	}
+}
+
+// write writes a record that has been dealt with.
+func (r *run) write(rec *record.Record) { r.wrote(r.out.Write(rec)) }
+
+// pass writes a record as it was read.
+func (r *run) pass(rec *record.Record) { r.wrote(r.out.Pass(rec)) }
+
+func (r *run) wrote(err error) {
+	if err == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.writeErr == nil {
+		r.writeErr = err
+		r.cancel(errCutOff) // nobody would hear of more
+	}
+}

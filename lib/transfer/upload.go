@@ -1,0 +1,474 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"jottatools/lib/jfs"
+	"jottatools/lib/local"
+	"jottatools/lib/record"
+)
+
+// Uploader is the part of a [jfs.Client] that Upload needs.
+type Uploader interface {
+	Customer(context.Context) (jfs.Customer, error)
+	MkDir(context.Context, jfs.Path) error
+	TouchFile(context.Context, jfs.Path, jfs.Content) error
+	Allocate(context.Context, jfs.Path, jfs.Content) (*jfs.Allocation, error)
+	Upload(context.Context, *jfs.Allocation, io.Reader) error
+}
+
+// UploadOptions say how to upload.
+type UploadOptions struct {
+	Jobs      int        // entries dealt with at once
+	Bandwidth *Bandwidth // of all uploads together; nil: no limit
+	DryRun    bool       // send nothing; what would be done leaves with status skipped
+
+	// Expect, if set, hears of work before it begins, and Progress of work done;
+	// the bytes may be negative when something has to be sent again. Both may be
+	// called concurrently.
+	Expect   func(files, bytes int64)
+	Progress func(files, bytes int64)
+}
+
+// Upload carries out the puts, touches and mkdirs of the plan in and writes every
+// record to out: those it dealt with when they are done, in any order, with
+// status or error; the others unchanged. Everything before a deletion is done
+// before the deletion is passed on.
+//
+// Errors about one entry go into its record. The returned error says why entries
+// were left out: the context's cause, an error of out, or an error of the service
+// that concerns all: no access, a full or locked account, an outage.
+func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service Uploader, o UploadOptions) error {
+	if o.Expect == nil {
+		o.Expect = func(_, _ int64) {}
+	}
+	if o.Progress == nil {
+		o.Progress = func(_, _ int64) {}
+	}
+	u := &uploads{run: newRun(ctx, out, o.Jobs), service: service, o: o,
+		making: map[jfs.Path]chan struct{}{}, sending: map[digest]chan struct{}{}}
+	for rec := range in.All() {
+		if u.ended() {
+			break
+		}
+		u.take(rec)
+	}
+	return u.close()
+}
+
+// uploads is one Upload.
+type uploads struct {
+	*run
+	service Uploader
+	o       UploadOptions
+	ready   bool // the account has been looked at
+
+	inHandMu sync.Mutex // guards making and sending
+	making   map[jfs.Path]chan struct{} // folders that are being made; closed when that is over
+	sending  map[digest]chan struct{}   // content that is being sent; likewise
+}
+
+// digest names content as the service does.
+type digest struct {
+	md5  string
+	size int64
+}
+
+// take deals with one record, or has a worker do so.
+func (u *uploads) take(rec *record.Record) {
+	switch rec.Action {
+	case record.ActionPut, record.ActionTouch, record.ActionMkdir:
+		if rec.Error != nil || rec.Status != "" {
+			u.pass(rec) // somebody has dealt with it
+			return
+		}
+	case record.ActionDelete:
+		u.drain()
+		u.pass(rec)
+		return
+	default:
+		u.pass(rec)
+		return
+	}
+	p, err := u.check(rec)
+	switch {
+	case err != nil:
+		u.finish(rec, err)
+		return
+	case u.o.DryRun:
+		rec.Status = record.StatusSkipped
+		u.write(rec)
+		return
+	}
+	u.lookAtAccount()
+	if u.ctx.Err() != nil {
+		u.finish(rec, context.Cause(u.ctx))
+		return
+	}
+	size := int64(0)
+	if rec.Action == record.ActionPut {
+		size = rec.Size
+	}
+	u.o.Expect(1, size)
+	above, made := u.announce(p, rec.Action)
+	u.start(func() {
+		for _, folder := range above {
+			<-folder
+		}
+		u.finish(rec, u.carryOut(rec, p))
+		made()
+	})
+}
+
+// lookAtAccount makes sure, once and before anything is sent, that there is an
+// account that takes it.
+func (u *uploads) lookAtAccount() {
+	if u.ready {
+		return
+	}
+	u.ready = true
+	customer, err := u.service.Customer(u.ctx)
+	switch {
+	case u.ctx.Err() != nil:
+	case err != nil:
+		u.stop(err)
+	case customer.WriteLocked:
+		u.stop(&jfs.Error{Op: "upload", Class: record.ClassLocked, Message: "the account takes no uploads at present; see the web interface for the reason"})
+	}
+}
+
+// check returns the remote path of a record that makes sense.
+func (u *uploads) check(rec *record.Record) (jfs.Path, error) {
+	bad := func(message string) error {
+		return &record.Error{Class: record.ClassInternal, Message: fmt.Sprintf("%s %s: %s", rec.Action, rec.Path, message)}
+	}
+	wantKind := record.KindFile
+	if rec.Action == record.ActionMkdir {
+		wantKind = record.KindDir
+	}
+	switch {
+	case rec.Kind != wantKind:
+		return "", bad("the record is of a " + string(rec.Kind))
+	case rec.Remote == "":
+		return "", bad("the record has no remote path; run jdiff before jput")
+	case rec.Kind == record.KindDir:
+	case rec.MD5 == "":
+		return "", bad("the record has no MD5; run jhash before jput")
+	case rec.Size < 0:
+		return "", bad("the record has no size; run jwalk again")
+	case rec.Action == record.ActionPut && rec.Root == "":
+		return "", bad("the record has no root, so it is not of a local file")
+	}
+	return jfs.ParsePath(rec.Remote)
+}
+
+// announce notes that p is a folder in the making, if it is, and returns what
+// there is to wait for: the folders above p. made is to be called when p is done.
+//
+// Folders come before what is in them, but are made at the same time as their
+// neighbours. The service would make missing ones by itself, twice perhaps.
+func (u *uploads) announce(p jfs.Path, action record.Action) (above []chan struct{}, made func()) {
+	u.inHandMu.Lock()
+	defer u.inHandMu.Unlock()
+	if len(u.making) > 0 {
+		for dir := p.Parent(); dir.Depth() > 2; dir = dir.Parent() {
+			if folder, ok := u.making[dir]; ok {
+				above = append(above, folder)
+			}
+		}
+	}
+	if action != record.ActionMkdir {
+		return above, func() {}
+	}
+	done := make(chan struct{})
+	u.making[p] = done
+	return above, func() {
+		u.inHandMu.Lock()
+		defer u.inHandMu.Unlock()
+		if u.making[p] == done {
+			delete(u.making, p)
+		}
+		close(done)
+	}
+}
+
+// carryOut does what the record says and sets its status.
+func (u *uploads) carryOut(rec *record.Record, p jfs.Path) error {
+	if u.ctx.Err() != nil {
+		return context.Cause(u.ctx)
+	}
+	var err error
+	switch rec.Action {
+	case record.ActionMkdir:
+		err = u.service.MkDir(u.ctx, p)
+	case record.ActionTouch:
+		err = u.service.TouchFile(u.ctx, p, contentOf(rec))
+		if errors.Is(err, jfs.ErrNotExist) {
+			return u.put(rec, p) // the content has gone meanwhile
+		}
+	default:
+		return u.put(rec, p)
+	}
+	if err == nil {
+		rec.Status = record.StatusDone
+		u.o.Progress(1, 0)
+	}
+	return err
+}
+
+func contentOf(rec *record.Record) jfs.Content {
+	c := jfs.Content{Size: rec.Size, MD5: rec.MD5, Created: rec.BTime, Modified: rec.MTime}
+	if c.Created.IsZero() {
+		c.Created = rec.MTime
+	}
+	return c
+}
+
+// put sends a file.
+func (u *uploads) put(rec *record.Record, p jfs.Path) error {
+	start := time.Now()
+	f, fi, err := local.OpenRegular(local.Path(rec))
+	if err != nil {
+		if c := local.Class(err); c == record.ClassVanished || c == record.ClassChanging {
+			return skipChanging(rec)
+		}
+		return local.NewError(err)
+	}
+	defer f.Close()
+	if changed(rec, fi) {
+		return skipChanging(rec)
+	}
+	sent := u.claim(digest{rec.MD5, rec.Size})
+	defer sent()
+	s := &upload{uploads: u, file: f, rec: rec, path: p, content: contentOf(rec)}
+	err = s.send()
+	rec.Transfer = &record.Transfer{Sent: s.sent, ResumedAt: s.resumedAt, Took: time.Since(start)}
+	if errors.Is(err, errChanging) {
+		rec.Transfer = nil
+		u.o.Progress(0, -s.shown)
+		return skipChanging(rec)
+	}
+	if err == nil {
+		u.o.Progress(1, rec.Size-s.shown)
+	}
+	return err
+}
+
+// claim waits until nobody else sends this content, and claims it until sent is
+// called. So of two files with the same content one is sent, and the service has
+// the other's already.
+func (u *uploads) claim(content digest) (sent func()) {
+	done := make(chan struct{})
+	for {
+		u.inHandMu.Lock()
+		other, taken := u.sending[content]
+		if !taken {
+			u.sending[content] = done
+			u.inHandMu.Unlock()
+			break
+		}
+		u.inHandMu.Unlock()
+		<-other
+	}
+	return func() {
+		u.inHandMu.Lock()
+		defer u.inHandMu.Unlock()
+		delete(u.sending, content)
+		close(done)
+	}
+}
+
+// changed reports whether the file is another than the one that was hashed. The
+// service checks the MD5 in the end; this spares the sending. A new inode number
+// or ctime alone is no reason: backups of the disk and some file systems change
+// them.
+func changed(rec *record.Record, fi os.FileInfo) bool {
+	same := record.Record{Size: rec.Size, MTime: rec.MTime}
+	return !local.Unchanged(&same, fi)
+}
+
+// errChanging says that a file changed while it was sent.
+var errChanging = errors.New("the file is changing")
+
+// skipChanging leaves a file to the next run. That is no failure.
+func skipChanging(rec *record.Record) error {
+	rec.Status, rec.Reason = record.StatusSkipped, record.ReasonChanging
+	return nil
+}
+
+// upload is one file on its way.
+type upload struct {
+	*uploads
+	file    *os.File
+	rec     *record.Record
+	path    jfs.Path
+	content jfs.Content
+
+	resumedAt int64 // where an earlier run left off
+	sent      int64 // bytes handed to the transport, repeated ones included
+	shown     int64 // bytes reported as progress
+}
+
+const (
+	// stuckAfter is how many times in a row an upload may fail without the service
+	// having more of it than before.
+	stuckAfter = 5
+	firstPause = 500 * time.Millisecond
+	maxPause   = 30 * time.Second
+)
+
+// send sends the content, from wherever the service has it, until the service
+// has all of it. It sets the record's status.
+func (s *upload) send() error {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.Multiplier, pauses.MaxInterval = firstPause, 2, maxPause
+	furthest, stuck, damaged := int64(-1), 0, false
+	for {
+		a, err := s.service.Allocate(s.ctx, s.path, s.content)
+		if err != nil {
+			return err
+		}
+		if a.Uploaded {
+			s.rec.Status = record.StatusDone
+			if s.sent == 0 {
+				s.rec.Status = record.StatusDeduplicated
+			}
+			return nil
+		}
+		switch {
+		case furthest < 0 && !damaged:
+			s.resumedAt = a.Offset
+			furthest = a.Offset
+		case a.Offset > furthest:
+			furthest, stuck = a.Offset, 0
+			pauses.Reset()
+		}
+		err = s.sendFrom(a)
+		if err == nil {
+			s.rec.Status = record.StatusDone
+			return nil
+		}
+		if errors.Is(err, errChanging) || s.ctx.Err() != nil {
+			return err
+		}
+		if fi, statErr := s.file.Stat(); statErr == nil && changed(s.rec, fi) {
+			return errChanging
+		}
+		switch {
+		case errors.Is(err, jfs.ErrCorrupt) && damaged:
+			return err
+		case errors.Is(err, jfs.ErrCorrupt):
+			// Perhaps the line did it. The service has dropped the bytes.
+			damaged, furthest = true, -1
+			continue
+		case !again(err):
+			return err
+		}
+		if stuck++; stuck >= stuckAfter {
+			return err
+		}
+		if err := s.pause(err, pauses.NextBackOff()); err != nil {
+			return err
+		}
+	}
+}
+
+// again reports whether an upload that failed like this can be taken up.
+func again(err error) bool {
+	var e *jfs.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	// A part arrived; the upload address has expired; the service has less than it
+	// said.
+	return e.Retry || e.Class == record.ClassIncomplete || e.Class == record.ClassNotFound || e.Class == record.ClassRange
+}
+
+// pause waits before the next try: as long as the service asked for, no time at
+// all if it only wants the rest, else for d.
+func (s *upload) pause(err error, d time.Duration) error {
+	var e *jfs.Error
+	switch {
+	case errors.As(err, &e) && e.RetryAfter > 0:
+		d = min(e.RetryAfter, maxRetryAfter)
+	case errors.Is(err, jfs.ErrIncomplete), errors.Is(err, jfs.ErrNotExist):
+		d = 0
+	}
+	if d == 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+// maxRetryAfter is the longest wait that the service may ask for. Beyond that
+// the next run is the better time.
+const maxRetryAfter = 2 * time.Minute
+
+// sendFrom makes one attempt.
+func (s *upload) sendFrom(a *jfs.Allocation) error {
+	s.show(a.Offset)
+	if _, err := s.file.Seek(a.Offset, io.SeekStart); err != nil {
+		return local.NewError(err)
+	}
+	body := &fileReader{upload: s, left: s.content.Size - a.Offset}
+	err := s.service.Upload(s.ctx, a, body)
+	if body.err != nil {
+		return body.err // the disk's fault, not the service's
+	}
+	return err
+}
+
+// show reports progress up to the byte at offset.
+func (s *upload) show(offset int64) {
+	s.o.Progress(0, offset-s.shown)
+	s.shown = offset
+}
+
+// readSize bounds what is read from a file at a time, in bytes, so that a
+// bandwidth limit is even.
+const readSize = 32 << 10
+
+// fileReader gives the rest of a file, no faster than the limit allows.
+type fileReader struct {
+	*upload
+	left int64
+	err  error // of the file
+}
+
+func (r *fileReader) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), r.left, readSize)]
+	n, err := r.file.Read(p)
+	r.left -= int64(n)
+	switch {
+	case err == io.EOF:
+		r.err = errChanging // it is shorter than it was
+		return n, r.err
+	case err != nil:
+		r.err = local.NewError(err)
+		return n, r.err
+	}
+	if err := r.o.Bandwidth.wait(r.ctx, n); err != nil {
+		return 0, err
+	}
+	r.sent += int64(n)
+	r.show(r.shown + int64(n))
+	return n, nil
+}
