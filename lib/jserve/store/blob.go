@@ -40,20 +40,34 @@ func (s *Store) blobFile(m MD5, size int64) string {
 	return filepath.Join(s.shardDir(m[0]), fmt.Sprintf("%s-%d", m, size))
 }
 
-// makeDirs makes all directories at once, so that no upload has to.
+// makeDirs makes the directories that uploads need. Shards come when they are needed.
 func (s *Store) makeDirs() error {
-	if _, err := os.Stat(s.shardDir(0xff)); err == nil {
-		return nil // made last
-	}
-	if err := os.MkdirAll(s.uploadDir(), 0o700); err != nil {
-		return err
-	}
-	for b := range 256 {
-		if err := os.MkdirAll(s.shardDir(byte(b)), 0o700); err != nil {
+	for _, dir := range []string{s.uploadDir(), filepath.Join(s.dir, "blobs")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 	}
-	return errors.Join(syncDir(filepath.Join(s.dir, "blobs")), syncDir(s.dir))
+	return syncDir(s.dir)
+}
+
+// placeBlob has place put a file at the path of a blob, synced, and makes the
+// name durable.
+func (s *Store) placeBlob(m MD5, size int64, place func(blob string) error) error {
+	shard := s.shardDir(m[0])
+	err := place(s.blobFile(m, size))
+	if errors.Is(err, fs.ErrNotExist) { // the shard's first blob
+		if err := os.Mkdir(shard, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if err := syncDir(filepath.Dir(shard)); err != nil {
+			return err
+		}
+		err = place(s.blobFile(m, size))
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(shard)
 }
 
 // syncDir makes renames in a directory durable. Windows has no such call; there

@@ -300,7 +300,7 @@ func (s *Store) complete(d Delivery, u *upload, place func(blob string) error) (
 	// A blob in use is not touched. A file without a record is what a crash
 	// left over, perhaps half written, and is replaced.
 	if !known {
-		if err := errors.Join(place(s.blobFile(u.md5, u.size)), syncDir(s.shardDir(u.md5[0]))); err != nil {
+		if err := s.placeBlob(u.md5, u.size, place); err != nil {
 			return e, fmt.Errorf("receive: %w", err)
 		}
 	}
