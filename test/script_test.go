@@ -62,10 +62,11 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits,
-			"serve": serve,
-			"names": makeNames,
-			"fetch": fetch,
+			"exits":  exits,
+			"serve":  serve,
+			"names":  makeNames,
+			"schema": schemaCheck,
+			"fetch":  fetch,
 		},
 	})
 }
