@@ -244,6 +244,8 @@ func (e *element) names(list string) (out []string) {
 	return out
 }
 
-func (e *element) String() string { return fmt.Sprintf("<%s name=%q>", e.XMLName.Local, e.attr("name")) }
+func (e *element) String() string {
+	return fmt.Sprintf("<%s name=%q>", e.XMLName.Local, e.attr("name"))
+}
 
 func query(s string) string { return url.QueryEscape(s) }

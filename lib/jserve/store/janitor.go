@@ -28,7 +28,7 @@ func (s *Store) janitor(ctx context.Context) {
 	for {
 		// An error here is a full or broken disk; the next request will meet
 		// it too and report it. The work is kept in the database.
-		_ = s.tidy(ctx)
+		_ = s.Tidy(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -38,8 +38,9 @@ func (s *Store) janitor(ctx context.Context) {
 	}
 }
 
-// tidy does all that is due.
-func (s *Store) tidy(ctx context.Context) error {
+// Tidy does at once what is otherwise done in the background: it frees what was
+// removed, and ends what is too old.
+func (s *Store) Tidy(ctx context.Context) error {
 	for _, step := range []func() (int, error){s.expireTrash, s.expireUploads, s.reapLimbo, func() (int, error) { return s.collect(reapBatch) }} {
 		for n := 1; n > 0; {
 			if ctx.Err() != nil {
