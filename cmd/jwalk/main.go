@@ -27,9 +27,11 @@ Entries that rules leave out are listed, too, marked as ignored, so that no
 later program takes them for gone. Rules are patterns as in .gitignore files, of
 the flags below and of .jottaignore files in the tree. The last pattern that
 matches decides; flags come before .jottaignore files, and the nearest of those
-before the ones above it. What is in an ignored folder is not looked at.
+before the ones above it. What is in an ignored folder is not looked at. A "/"
+at the start of a pattern stands for DIR, or for the folder of the .jottaignore.
 
-A folder that cannot be read gets a record with an error, and jwalk exits 1.`
+A folder that cannot be read, or whose .jottaignore cannot be, gets a record
+with an error and is not listed; the rest is, and jwalk exits 1.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jwalk --exclude '*.tmp' --exclude /cache/ ~/work | jq -r 'select(.ignored).path'

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"jottatools/lib/record"
 )
@@ -91,5 +90,5 @@ func (t Top) Within(name string) (string, error) {
 	if err != nil || !filepath.IsLocal(rel) {
 		return "", fmt.Errorf("%s is not in %s", name, filepath.Join(t.Root, t.Prefix))
 	}
-	return strings.TrimPrefix(filepath.ToSlash(rel), "./"), nil
+	return filepath.ToSlash(rel), nil
 }
