@@ -192,7 +192,11 @@ func (w *walker) read(f *folder) []*task {
 	defer dir.Close()
 	names, err := w.names(dir)
 	f.err = err // what could be read is listed nevertheless
-	if err := f.readRules(path, names, w.ExcludeCaches); err != nil {
+	rules := names
+	if err != nil {
+		rules = ruleFiles(path) // the names that are missing may be theirs
+	}
+	if err := f.readRules(path, rules, w.ExcludeCaches); err != nil {
 		f.err = cmp.Or(f.err, err)
 		return nil // what is to be left out is not known, so nothing is listed
 	}

@@ -299,15 +299,16 @@ func TestUnreadableFolder(t *testing.T) {
 }
 
 func TestListingFailsMidway(t *testing.T) {
-	root := makeTree(t, "a/b", "a/c", "d")
+	root := makeTree(t, "a/b", "a/c", "d", "a/.jottaignore = secret", "a/secret")
 	opts := Options{Root: root, readDir: func(dir *os.File, n int) ([]fs.DirEntry, error) {
 		list, err := dir.ReadDir(n)
 		if strings.HasSuffix(dir.Name(), "a") && err == nil {
-			list, err = slices.DeleteFunc(list, func(e fs.DirEntry) bool { return e.Name() == "c" }), &fs.PathError{Op: "readdirent", Path: dir.Name(), Err: syscall.EIO}
+			list, err = slices.DeleteFunc(list, func(e fs.DirEntry) bool { return e.Name() == "c" || e.Name() == IgnoreFile }), &fs.PathError{Op: "readdirent", Path: dir.Name(), Err: syscall.EIO}
 		}
 		return list, err
 	}}
-	want := []string{"dir a (unreadable) error internal", "file a/b", "file d"}
+	// The rules hold, although the listing does not name their file.
+	want := []string{"dir a (unreadable) error internal", "file a/b", "file a/secret ignored (ignored)", "file d"}
 	if diff := cmp.Diff(want, collect(t, opts)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
