@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"jottatools/lib/jfs"
 	"jottatools/lib/record"
@@ -138,11 +139,10 @@ func (d *deletions) check(rec *record.Record) (jfs.Path, error) {
 	if rec.Remote == "" {
 		return "", &record.Error{Class: record.ClassInternal, Message: fmt.Sprintf("delete %s: the record has no remote path; run jdiff before jrm", rec.Path)}
 	}
-	p, err := jfs.ParsePath(rec.Remote)
-	if err == nil && p.Depth() < 3 {
-		err = &jfs.Error{Op: "delete", Path: p, Class: record.ClassForbidden, Message: "mount points and devices are never deleted; name a file or folder in one"}
+	if p := jfs.Path(strings.TrimRight(rec.Remote, "/")); p.Depth() < 3 {
+		return "", &jfs.Error{Op: "delete", Path: p, Class: record.ClassForbidden, Message: "mount points and devices are never deleted; name a file or folder in one"}
 	}
-	return p, err
+	return jfs.ParsePath(rec.Remote)
 }
 
 // giveBack writes the deletions without carrying them out.

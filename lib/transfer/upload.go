@@ -71,7 +71,7 @@ type uploads struct {
 	o       UploadOptions
 	ready   bool // the account has been looked at
 
-	inHandMu sync.Mutex // guards making and sending
+	inHandMu sync.Mutex                 // guards making and sending
 	making   map[jfs.Path]chan struct{} // folders that are being made; closed when that is over
 	sending  map[digest]chan struct{}   // content that is being sent; likewise
 }
@@ -234,7 +234,6 @@ func contentOf(rec *record.Record) jfs.Content {
 
 // put sends a file.
 func (u *uploads) put(rec *record.Record, p jfs.Path) error {
-	start := time.Now()
 	f, fi, err := local.OpenRegular(local.Path(rec))
 	if err != nil {
 		if c := local.Class(err); c == record.ClassVanished || c == record.ClassChanging {
@@ -248,6 +247,7 @@ func (u *uploads) put(rec *record.Record, p jfs.Path) error {
 	}
 	sent := u.claim(digest{rec.MD5, rec.Size})
 	defer sent()
+	start := time.Now()
 	s := &upload{uploads: u, file: f, rec: rec, path: p, content: contentOf(rec)}
 	err = s.send()
 	rec.Transfer = &record.Transfer{Sent: s.sent, ResumedAt: s.resumedAt, Took: time.Since(start)}
