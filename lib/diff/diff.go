@@ -114,20 +114,45 @@ func (p *plan) admit(l *record.Record) (bool, error) {
 		double, other = p.seen.has(l.Path), "another entry"
 	}
 	if double {
-		if l.Error == nil {
-			l.Error = &record.Error{Class: record.ClassCaseConflict, Message: fmt.Sprintf("its name and that of %s differ at most by case, and the service can hold only one of them; rename one", other)}
-		}
-		l.Action = record.ActionNone
-		return false, p.emit(l)
+		return false, p.twin(l, other)
 	}
 	return true, p.seen.add(l.Path)
+}
+
+// yield reports a source record whose place on the target belongs to its twin.
+func (p *plan) yield(loser *record.Record, winner string) error {
+	p.twins = twins{last: strings.TrimSuffix(dir(winner), "/")}
+	if loser.Remote == "" && p.opts.Dest != "" {
+		loser.Remote = p.opts.Dest + "/" + loser.Path
+	}
+	return p.twin(loser, winner)
+}
+
+// twin reports a source record that cannot be stored because of another one.
+// What the target has in its place, and beneath, is never gone.
+func (p *plan) twin(l *record.Record, other string) error {
+	if l.Error == nil {
+		l.Error = &record.Error{Class: record.ClassCaseConflict, Message: fmt.Sprintf("its name and that of %s differ at most by case, and the service can hold only one of them; rename one", other)}
+	}
+	l.Action = record.ActionNone
+	if p.opts.Prune {
+		if err := p.present(l.Path, true); err != nil {
+			return err
+		}
+	}
+	return p.emit(l)
+}
+
+// present notes that the source has an entry that the target lacks, so that
+// nothing like it is taken for gone; nor anything beneath it, if it hides that.
+func (p *plan) present(path string, hides bool) error {
+	return p.unpaired.Add(&record.Record{Kind: record.KindFile, Size: record.SizeUnknown, Path: looseKey(path), Ignored: hides})
 }
 
 // sourceOnly decides about an entry that the target lacks.
 func (p *plan) sourceOnly(l *record.Record) error {
 	if p.opts.Prune {
-		key := record.Record{Kind: l.Kind, Size: record.SizeUnknown, Path: looseKey(l.Path), Ignored: hides(l, p.opts.PruneIgnored)}
-		if err := p.unpaired.Add(&key); err != nil {
+		if err := p.present(l.Path, hides(l, p.opts.PruneIgnored)); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 // decider is told what the join finds, in tree order.
 type decider interface {
 	admit(l *record.Record) (bool, error)
+	yield(loser *record.Record, winner string) error
 	sourceOnly(l *record.Record) error
 	both(l, r *record.Record) error
 	targetOnly(r *record.Record) error
@@ -21,8 +22,8 @@ type decider interface {
 // that the source lists without showing what is in it (ignored, unreadable, a
 // symbolic link) is nobody's: it is not reported.
 func join(ctx context.Context, source, target iter.Seq2[*record.Record, error], d decider, ignoredIsGone bool) error {
-	nextL, stopL := iter.Pull2(source)
-	defer stopL()
+	src := newLookahead(source)
+	defer src.stop()
 	nextR, stopR := iter.Pull2(target)
 	defer stopR()
 
@@ -40,8 +41,8 @@ func join(ctx context.Context, source, target iter.Seq2[*record.Record, error], 
 	}
 	advanceL := func() (*record.Record, error) {
 		for {
-			l, err, ok := nextL()
-			if !ok || err != nil {
+			l, err := src.next()
+			if l == nil || err != nil {
 				return nil, err
 			}
 			if admitted, err := d.admit(l); admitted || err != nil {
@@ -83,6 +84,20 @@ func join(ctx context.Context, source, target iter.Seq2[*record.Record, error], 
 			}
 			continue
 		}
+		if order == 0 && name(l.Path) != name(r.Path) {
+			// The target has another spelling. It belongs to the twin that is
+			// spelled alike, if there is one, and not to the first in order.
+			lost, err := cede(src, l, name(r.Path), d)
+			if err != nil {
+				return err
+			}
+			if lost {
+				if l, err = advanceL(); err != nil {
+					return err
+				}
+				continue
+			}
+		}
 		if hides(l, ignoredIsGone) {
 			veil = record.Fold(l.Path)
 		}
@@ -105,6 +120,29 @@ func join(ctx context.Context, source, target iter.Seq2[*record.Record, error], 
 	}
 	return nil
 }
+
+// cede looks behind l for a twin spelled as the target has it. If there is one,
+// l and what is beneath it yield to it.
+func cede(src *lookahead, l *record.Record, spelling string, d decider) (lost bool, err error) {
+	twin, err := src.peekBehind(l.Path)
+	if err != nil || twin == nil || name(twin.Path) != spelling || record.Fold(twin.Path) != record.Fold(l.Path) || dir(twin.Path) != dir(l.Path) {
+		return false, err
+	}
+	for winner := twin.Path; ; {
+		if err := d.yield(l, winner); err != nil {
+			return false, err
+		}
+		if !src.holds() {
+			return true, nil
+		}
+		if l, err = src.next(); err != nil {
+			return false, err
+		}
+	}
+}
+
+func name(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+func dir(path string) string  { return path[:strings.LastIndexByte(path, '/')+1] }
 
 // compareFolded is record.Compare for paths that count as equal when only case
 // differs.
@@ -189,6 +227,7 @@ func (p *plan) joinRest(ctx context.Context, src *ordered, target Target) error 
 type stillGone struct{ spool record.Spool }
 
 func (s *stillGone) admit(*record.Record) (bool, error)        { return true, nil }
+func (s *stillGone) yield(*record.Record, string) error        { return nil }
 func (s *stillGone) sourceOnly(*record.Record) error           { return nil }
 func (s *stillGone) both(_, _ *record.Record) error            { return nil }
 func (s *stillGone) targetOnly(candidate *record.Record) error { return s.spool.Add(candidate) }

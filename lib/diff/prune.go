@@ -155,7 +155,7 @@ func without(a, b iter.Seq2[*record.Record, error]) iter.Seq2[*record.Record, er
 				if other.Path == r.Path && !other.Ignored {
 					break
 				}
-				if other.Ignored {
+				if other.Ignored && (veil == "" || !record.Under(other.Path, veil)) {
 					veil = other.Path
 				}
 				other, err, more = next()
