@@ -127,7 +127,7 @@ func (s *Store) OpenBlob(r *Revision) (*os.File, error) {
 }
 
 // collect unlinks blobs that nothing uses any more, up to limit of one shard,
-// and returns how many there were. The shard's lock keeps the same content from
+// and returns 0 once there are none left. The shard's lock keeps the same content from
 // coming back between the look and the unlinking: an upload takes it too, and
 // deduplication needs a blob that is in use.
 func (s *Store) collect(limit int) (int, error) {
@@ -151,8 +151,11 @@ func (s *Store) collect(limit int) (int, error) {
 		}
 		return nil
 	})
-	if err != nil || len(keys) == 0 {
+	if err != nil {
 		return 0, err
+	}
+	if len(keys) == 0 {
+		return 1, nil // somebody else has just been at this shard; look for another
 	}
 	for _, k := range keys {
 		m, size, ok := splitBlobKey(k)
