@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -132,4 +133,114 @@ func TestProtocolSections(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDependenciesAreExplained compares docs/dependencies.md with go.mod.
+func TestDependenciesAreExplained(t *testing.T) {
+	page := readDoc(t, "docs/dependencies.md")
+	required := make(map[string]bool)
+	for line := range strings.Lines(readDoc(t, "go.mod")) {
+		fields := strings.Fields(strings.TrimPrefix(line, "require "))
+		if len(fields) < 2 || !strings.HasPrefix(fields[1], "v") || strings.Contains(line, "// indirect") {
+			continue
+		}
+		required[fields[0]] = true
+		if !strings.Contains(page, "| ["+fields[0]+"](") {
+			t.Errorf("docs/dependencies.md does not say why %s is there", fields[0])
+		}
+	}
+	for _, match := range regexp.MustCompile(`(?m)^\| \[([^]]+)\]`).FindAllStringSubmatch(page, -1) {
+		if len(required) > 0 && !required[match[1]] {
+			t.Errorf("docs/dependencies.md explains %s, which go.mod does not require", match[1])
+		}
+	}
+}
+
+// TestExitCodesAreExplained compares docs/exit-codes.md with the table in the
+// help of a program.
+func TestExitCodesAreExplained(t *testing.T) {
+	page := readDoc(t, "docs/exit-codes.md")
+	_, table, found := strings.Cut(help(t, "jwalk"), "Exit codes:\n")
+	if !found {
+		t.Fatal("jwalk --help has no table of exit codes")
+	}
+	for line := range strings.Lines(strings.TrimSpace(table)) {
+		code, meaning, _ := strings.Cut(strings.TrimSpace(line), " ")
+		words := strings.FieldsFunc(meaning, func(r rune) bool { return !unicode.IsLetter(r) })
+		row := regexp.MustCompile(`(?m)^\| ` + code + ` \|.*$`).FindString(page)
+		if row == "" || !strings.Contains(row, words[0]) {
+			t.Errorf("docs/exit-codes.md has no row for %s, %s", code, strings.TrimSpace(meaning))
+		}
+	}
+}
+
+// help returns what a program, or a script, prints about itself.
+func help(t *testing.T, name string) string {
+	t.Helper()
+	file := filepath.Join(bin, name)
+	if _, err := os.Stat(file); err != nil {
+		file = filepath.Join("..", "scripts", name)
+	}
+	out, err := exec.Command(file, "--help").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s --help: %v\n%s", name, err, out)
+	}
+	return string(out)
+}
+
+var (
+	command  = regexp.MustCompile(`(?:^|[|;&(]|\$\()\s*(?:[A-Z_]+=\S* +)*((?:scripts/|bin/)?[a-z]+)\b([^|;&)#]*)`)
+	longFlag = regexp.MustCompile(`(?:^|\s)(--[a-z][a-z-]*)`)
+)
+
+// TestCommandsInPages looks up the flags that the examples of the pages give to
+// our programs.
+func TestCommandsInPages(t *testing.T) {
+	helps := make(map[string]string)
+	for _, program := range programs(t) {
+		helps[program] = help(t, program)
+	}
+	helps["jottasync"] = help(t, "jottasync")
+	checked := 0
+	for _, page := range findFiles(t, "*.md") {
+		for block := range codeBlocks(readDoc(t, page)) {
+			if block.info != "sh" {
+				continue
+			}
+			for line := range strings.Lines(strings.ReplaceAll(block.text, "\\\n", " ")) {
+				for _, match := range command.FindAllStringSubmatch(line, -1) {
+					name := path.Base(match[1])
+					text, known := helps[name]
+					if !known && (strings.HasPrefix(match[1], "scripts/") || strings.HasPrefix(match[1], "bin/")) {
+						if _, err := os.Stat(filepath.Join("..", match[1])); err != nil {
+							t.Errorf("%s, block at line %d: there is no %s", page, block.line, match[1])
+						}
+					}
+					for _, flag := range longFlag.FindAllStringSubmatch(match[2], -1) {
+						checked++
+						if known && !strings.Contains(text, flag[1]) {
+							t.Errorf("%s, block at line %d: %s has no flag %s", page, block.line, name, flag[1])
+						}
+					}
+				}
+			}
+		}
+	}
+	if checked == 0 {
+		t.Error("no flags found in the pages")
+	}
+}
+
+// programs returns the names of our programs.
+func programs(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir("../cmd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }

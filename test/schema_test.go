@@ -260,7 +260,7 @@ func definitions(t *testing.T) map[string]map[string]any {
 }
 
 // TestSchemaKnowsEveryValue compares the values that the schema knows with the
-// constants of package record.
+// constants in the code.
 func TestSchemaKnowsEveryValue(t *testing.T) {
 	constants := recordConstants(t)
 	defs := definitions(t)
@@ -285,32 +285,50 @@ func TestSchemaKnowsEveryValue(t *testing.T) {
 	}
 }
 
-// recordConstants returns the values of the text constants of package record,
-// by the name of their type.
+// recordConstants returns the values of the constants that have a type of
+// package record, wherever they are declared, by the name of that type.
 func recordConstants(t *testing.T) map[string][]string {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "../lib/record/record.go", nil, parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
-	}
 	values := make(map[string][]string)
-	ast.Inspect(f, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok || len(spec.Values) != 1 {
-			return true
+	for _, name := range findFiles(t, "*.go") {
+		if !strings.HasPrefix(name, "lib/") || strings.HasSuffix(name, "_test.go") {
+			continue
 		}
-		typeName, named := spec.Type.(*ast.Ident)
-		literal, text := spec.Values[0].(*ast.BasicLit)
-		if named && text && literal.Kind == token.STRING {
-			value, err := strconv.Unquote(literal.Value)
-			if err != nil {
-				t.Fatal(err)
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || len(spec.Values) != 1 {
+				return true
 			}
-			values[typeName.Name] = append(values[typeName.Name], value)
-		}
-		return true
-	})
+			literal, text := spec.Values[0].(*ast.BasicLit)
+			typeName, ours := recordType(f.Name.Name, spec.Type)
+			if ours && text && literal.Kind == token.STRING {
+				value, err := strconv.Unquote(literal.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				values[typeName] = append(values[typeName], value)
+			}
+			return true
+		})
+	}
 	return values
+}
+
+// recordType returns the name that a type has in package record, if it is from
+// there.
+func recordType(packageName string, expr ast.Expr) (string, bool) {
+	switch e := expr.(type) {
+	case *ast.Ident:
+		return e.Name, packageName == "record"
+	case *ast.SelectorExpr:
+		from, ok := e.X.(*ast.Ident)
+		return e.Sel.Name, ok && from.Name == "record"
+	}
+	return "", false
 }
 
 // TestRecordsPage holds the examples of docs/records.md against the schema and
