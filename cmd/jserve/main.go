@@ -12,14 +12,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
 	"strings"
 	"time"
-
-	"github.com/google/renameio/v2"
 
 	"jottatools/lib/command"
 	"jottatools/lib/jserve"
@@ -113,11 +110,21 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	env.Infof("listening on %s", addr)
 	if o.readyFile != "" {
 		// The port takes connections already; they wait until Serve gets to them.
-		if err := renameio.WriteFile(o.readyFile, []byte(addr+"\n"), 0o644); err != nil {
+		if err := announce(o.readyFile, addr); err != nil {
 			return errors.Join(fmt.Errorf("write the ready file: %w", err), ln.Close(), srv.Close())
 		}
 	}
 	return errors.Join(srv.Serve(ctx, ln), srv.Close())
+}
+
+// announce writes the address to a file that is never seen half written. It does
+// not have to outlive a crash, as the server does not.
+func announce(file, addr string) error {
+	aside := fmt.Sprintf("%s.%d", file, os.Getpid())
+	if err := os.WriteFile(aside, []byte(addr+"\n"), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(aside, file)
 }
 
 // check finds what the command line lacks.
@@ -167,14 +174,14 @@ func (o *options) secret() (string, error) {
 	return password, nil
 }
 
-// logger tells of failed requests with -v.
+// logger tells of the server's own troubles, and with -v of every failed request.
 func logger(env *command.Env) *slog.Logger {
-	var out io.Writer = io.Discard
+	level := slog.LevelError
 	if env.Verbose() > 0 {
-		out = messages{env}
+		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{
-		Level: slog.LevelDebug,
+	return slog.New(slog.NewTextHandler(messages{env}, &slog.HandlerOptions{
+		Level: level,
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
 				return slog.Attr{} // env has its own
@@ -184,9 +191,10 @@ func logger(env *command.Env) *slog.Logger {
 	}))
 }
 
+// messages takes what the logger's level has let through.
 type messages struct{ env *command.Env }
 
 func (m messages) Write(p []byte) (int, error) {
-	m.env.Infof("%s", strings.TrimSuffix(string(p), "\n"))
+	m.env.Errorf("%s", strings.TrimSuffix(string(p), "\n"))
 	return len(p), nil
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"jottatools/lib/jserve/store"
 )
@@ -17,6 +18,7 @@ type failure struct {
 	exception string // class name without package; empty if the service names none
 	text      string
 	bare      bool // no XML or JSON, as the service answers a % in a name
+	ours      bool // not the client's doing: whoever runs the server must hear of it
 }
 
 func (f *failure) Error() string { return fmt.Sprintf("%d %s: %s", f.status, f.exception, f.text) }
@@ -60,6 +62,8 @@ var kinds = []struct {
 	{store.ErrIncomplete, statusIncomplete, "IncompleteUploadOpenApiException"},
 	{store.ErrCorrupt, statusCorrupt, "CorruptUploadOpenApiException"},
 	{store.ErrRange, http.StatusRequestedRangeNotSatisfiable, "RequestedRangeNotSatisfiedException"},
+	{store.ErrBroken, http.StatusBadRequest, ""},            // nobody is there to read it
+	{syscall.ENOSPC, statusQuota, "QuotaExceededException"}, // for the client it makes no difference whose disk is full
 }
 
 // asFailure puts an error into the protocol's words.
@@ -70,7 +74,11 @@ func asFailure(err error) *failure {
 	}
 	for _, k := range kinds {
 		if errors.Is(err, k.err) {
-			return &failure{status: k.status, exception: k.exception, text: strings.TrimPrefix(err.Error(), k.err.Error()+": ")}
+			text := strings.TrimPrefix(err.Error(), k.err.Error()+": ")
+			if k.err == syscall.ENOSPC {
+				text = "no space left on the server"
+			}
+			return &failure{status: k.status, exception: k.exception, text: text}
 		}
 	}
 	var tooLarge *http.MaxBytesError
@@ -78,7 +86,7 @@ func asFailure(err error) *failure {
 		return &failure{status: http.StatusRequestEntityTooLarge, text: "Request body too large"}
 	}
 	// The cause is in the log; it may name files of this machine.
-	return &failure{status: http.StatusInternalServerError, text: "Internal server error"}
+	return &failure{status: http.StatusInternalServerError, text: "Internal server error", ours: true}
 }
 
 // message is the exception with its package, and the text.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"math"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -218,6 +220,10 @@ func TestFailures(t *testing.T) {
 	internal := asFailure(errors.New("open /data/secret/meta.db: input/output error"))
 	if internal.status != 500 || strings.Contains(internal.text, "/data") {
 		t.Errorf("an internal error is shown as %d %q", internal.status, internal.text)
+	}
+	full := asFailure(&os.PathError{Op: "write", Path: "/data/secret", Err: syscall.ENOSPC})
+	if full.status != 460 || strings.Contains(full.text, "/data") {
+		t.Errorf("a full disk is shown as %d %q", full.status, full.text)
 	}
 	for _, k := range kinds {
 		f := asFailure(errors.Join(k.err))

@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"jottatools/lib/jserve/store"
@@ -49,7 +50,8 @@ type Config struct {
 	Now func() time.Time
 	// Latency is waited before each answer.
 	Latency time.Duration
-	// Log gets a line for each failed request; nil means none.
+	// Log gets a line for each failed request, at level Error if that was the
+	// server's own trouble; nil means none.
 	Log *slog.Logger
 }
 
@@ -91,9 +93,15 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	for _, u := range cfg.Users {
-		if err := st.EnsureUser(u.Name); err != nil {
+		err := st.EnsureUser(u.Name)
+		var stored store.Entry
+		if err == nil {
+			stored, err = st.Stat(u.Name, nil)
+		}
+		if err != nil {
 			return nil, errors.Join(err, st.Close())
 		}
+		users[store.Fold(u.Name)].name = stored.Name // as first spelled
 	}
 	return &Server{cfg: cfg, store: st, users: users}, nil
 }
@@ -157,7 +165,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		return
 	}
-	s.cfg.Log.Info("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	level := slog.LevelInfo
+	if asFailure(err).ours && !c.w.begun || errors.Is(err, syscall.ENOSPC) {
+		level = slog.LevelError
+	}
+	s.cfg.Log.Log(r.Context(), level, "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	if c.w.begun {
 		// A listing or download broke off in the middle. The client must not
 		// take what it has for the whole, so the connection ends with it.

@@ -32,8 +32,8 @@ type receiver struct {
 // ErrIncomplete if more bytes are needed, and those sent are safe on disk;
 // ErrCorrupt if the digest is wrong, and ErrInvalid if there were more bytes
 // than announced: the revision is corrupt and its bytes are gone; ErrRange if
-// Offset lies beyond what is held; ErrNoUpload. When Body fails, what came
-// before is kept for a later resume. Of two deliveries to one target, the later
+// Offset lies beyond what is held; ErrNoUpload. ErrBroken
+// if Body fails: what came before is kept for a later resume. Of two deliveries to one target, the later
 // one wins. Source: docs/protocol.md, section 8.2.
 func (s *Store) Receive(ctx context.Context, d Delivery) (e Entry, echo string, err error) {
 	r, err := s.takeOver(ctx, d)
@@ -120,7 +120,7 @@ func readBody(body io.Reader, buf []byte) (n int, err error) {
 }
 
 func broken(n int64, err error) error {
-	return fmt.Errorf("receive: connection broken after %d bytes: %w", n, err)
+	return fmt.Errorf("%w: after %d bytes: %w", ErrBroken, n, err)
 }
 
 func incomplete(held int64, u *upload) error {

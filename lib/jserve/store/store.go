@@ -56,6 +56,7 @@ var (
 	ErrIncomplete   = errors.New("incomplete upload") // bytes stored, more to come
 	ErrCorrupt      = errors.New("corrupt upload")    // all bytes there, wrong MD5
 	ErrRange        = errors.New("range not satisfiable")
+	ErrBroken       = errors.New("connection broken") // the client's, while it sent a body
 	ErrInUse        = errors.New("in use by another server")
 	ErrClosed       = errors.New("store is closed")
 )
