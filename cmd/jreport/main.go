@@ -101,11 +101,17 @@ func tell(env *command.Env, r *report.Report, o options) error {
 		return json.NewEncoder(env.Stdout).Encode(r)
 	case o.dryRun:
 		return nil
-	case !env.Quiet() && (env.Verbose() > 0 || isatty.IsTerminal(os.Stdout.Fd())):
+	}
+	watched := !env.Quiet() && (env.Verbose() > 0 || isatty.IsTerminal(os.Stdout.Fd()))
+	if watched {
 		env.Printf("%s", r.Summary())
 	}
-	if problems := r.Problems(); problems != "" {
+	problems, failed := r.Problems()
+	switch {
+	case failed:
 		return command.Exit(command.ExitPartial, errors.New(problems))
+	case problems != "" && watched:
+		env.Printf("%s", problems)
 	}
 	return nil
 }

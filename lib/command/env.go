@@ -177,7 +177,22 @@ func (e *Env) Consume(body func(in *record.Reader) error) error {
 	if err != nil && !in.Ended() {
 		return err // what was not read cannot be blamed
 	}
-	return errors.Join(err, in.Whole())
+	return errors.Join(err, e.verdict(in.Whole()))
+}
+
+// verdict returns the error of an input that is not whole. When the program
+// that says so of its own stream is at the other end of a pipe, it has told
+// people why, and only the exit code is left to pass on.
+func (e *Env) verdict(whole error) error {
+	p, ok := e.Stdin.(*pipedFile)
+	if !errors.Is(whole, record.ErrIncomplete) || !ok {
+		return whole
+	}
+	if info, err := p.file.Stat(); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		return whole
+	}
+	e.Infof("%v", whole)
+	return Exit(ExitInput, errors.New(""))
 }
 
 // Source runs a program that begins a stream of records on standard output. It

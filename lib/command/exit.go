@@ -41,8 +41,9 @@ const exitTable = `    0  all done
 `
 
 // gravest lists the codes by what the caller should hear of first when a run
-// ends for several reasons.
-var gravest = []int{ExitInterrupted, ExitUsage, ExitAuth, ExitFull, ExitLimit, ExitRefused, ExitBusy, ExitInput, ExitTemporary, ExitPartial}
+// ends for several reasons. An incomplete input comes late, since it is what the
+// other reasons lead to further down a pipe.
+var gravest = []int{ExitInterrupted, ExitUsage, ExitAuth, ExitFull, ExitLimit, ExitRefused, ExitBusy, ExitTemporary, ExitInput, ExitPartial}
 
 // codedError is an error that knows its exit code.
 type codedError struct {

@@ -99,6 +99,7 @@ func records(ctx context.Context, out Output, in *record.Reader, opts Options, h
 	if r.cache != nil {
 		r.cache.close(err == nil && in.Whole() == nil)
 	}
+	r.opts.Info("%d files read, %d known from the cache", r.toRead, r.known)
 	return err
 }
 
@@ -134,6 +135,8 @@ type run struct {
 	// queued counts the records in the queue. While it is 0, the feeder may write
 	// records itself, which is what makes a run of cache hits fast.
 	queued atomic.Int64
+
+	toRead, known int64 // files to read, and those whose digest the cache had
 }
 
 // result is a record on its way out.
@@ -198,15 +201,18 @@ func (r *run) sorted(first *record.Record, rest iter.Seq[*record.Record]) error 
 func (r *run) feed(rec *record.Record) {
 	switch {
 	case r.opts.Check && checkable(rec):
+		r.toRead++
 		r.enqueue(func() result { return r.hasher.check(r.ctx, rec) })
 	case !r.opts.Check && hashable(rec):
 		if r.cache != nil {
 			if md5, ok := r.cache.find(rec); ok {
+				r.known++
 				rec.MD5 = md5
 				r.send(result{rec: rec, changed: true, entry: entryOf(rec)})
 				return
 			}
 		}
+		r.toRead++
 		r.enqueue(func() result { return r.hasher.add(r.ctx, rec) })
 	default:
 		r.send(result{rec: rec})

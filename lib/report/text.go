@@ -56,22 +56,28 @@ func (r *Report) leftOut() string {
 }
 
 // Problems returns in a line what keeps the tree from being stored whole, or
-// "".
-func (r *Report) Problems() string {
+// "". Failed is false if it is only what the next run takes without anyone's
+// doing: files that were changing, and places that had to be cleared first.
+func (r *Report) Problems() (text string, failed bool) {
 	if r.Complete {
-		return ""
+		return "", false
 	}
+	c := &r.Counts
 	var parts []string
-	if n := int64(len(r.NotStored)) + r.Omitted; n > 0 {
+	if n := c.Failed + c.Pending; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d entries not stored", n))
 	}
 	if r.Incomplete != "" {
 		parts = append(parts, "the run did not see the whole tree")
 	}
-	if len(parts) == 0 {
-		parts = append(parts, "some entries could not be read")
+	failed = len(parts) > 0
+	if n := c.Changing + c.Blocked; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d entries left to the next run", n))
 	}
-	return strings.Join(parts, "; ") + "; last stored whole: " + r.lastComplete()
+	if len(parts) == 0 {
+		parts, failed = append(parts, "some entries could not be read"), true
+	}
+	return strings.Join(parts, "; ") + "; last stored whole: " + r.lastComplete(), failed
 }
 
 func (r *Report) lastComplete() string {
