@@ -28,8 +28,9 @@ type Options struct {
 	MaxDelete    Limit  // with Prune: propose no deletion at all beyond this
 	ShowGone     bool   // report what only the target has, with action none
 
-	// Check, if set, returns an error for a path that the target cannot hold.
-	Check func(path string) *record.Error
+	// Check, if set, returns the path under which the target would list an entry,
+	// and an error if it cannot hold it, or would not give its name back.
+	Check func(path string) (listed string, err *record.Error)
 	// Warn, if set, hears once of input that is out of order.
 	Warn func(message string)
 }
@@ -161,9 +162,11 @@ func (p *plan) sourceOnly(l *record.Record) error {
 		return p.leave(l)
 	case p.clash != "" && record.Under(l.Path, p.clash):
 		return p.conflict(l)
-	case p.refused(l):
-		return p.emit(l)
-	case l.Kind == record.KindDir:
+	}
+	if refused, err := p.refused(l); refused || err != nil {
+		return err
+	}
+	if l.Kind == record.KindDir {
 		return p.propose(l, record.ActionMkdir, record.ReasonNew)
 	}
 	return p.propose(l, record.ActionPut, record.ReasonNew)
@@ -190,9 +193,11 @@ func (p *plan) both(l, r *record.Record) error {
 			}
 		}
 		return p.conflict(l)
-	case p.refused(l):
-		return p.emit(l)
-	case l.Kind == record.KindDir:
+	}
+	if refused, err := p.refused(l); refused || err != nil {
+		return err
+	}
+	if l.Kind == record.KindDir {
 		return p.propose(l, record.ActionNone, record.ReasonSame)
 	}
 	return p.compare(l, r)
@@ -283,15 +288,21 @@ func (p *plan) propose(l *record.Record, action record.Action, reason record.Rea
 }
 
 // refused gives l the error that keeps it off the target, if there is one.
-func (p *plan) refused(l *record.Record) bool {
+func (p *plan) refused(l *record.Record) (bool, error) {
 	if p.opts.Check == nil {
-		return false
+		return false, nil
 	}
-	if l.Error = p.opts.Check(l.Path); l.Error == nil {
-		return false
+	listed, problem := p.opts.Check(l.Path)
+	if problem == nil {
+		return false, nil
 	}
-	l.Action = record.ActionNone
-	return true
+	l.Error, l.Action = problem, record.ActionNone
+	if p.opts.Prune {
+		if err := p.present(listed, true); err != nil {
+			return true, err
+		}
+	}
+	return true, p.emit(l)
 }
 
 // conflict reports an entry whose place on the target is taken by one of the

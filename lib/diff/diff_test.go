@@ -162,6 +162,8 @@ func TestPrune(t *testing.T) {
 		{"ignored folder of another form", "a=x !e\u0301/", "a=x \u00e9/ \u00e9/f=1", "none a same\nnone e\u0301 ignored", Options{MaxDelete: all}, ""},
 		{"a twin is not gone", "A/ A/x=1 a/ a/y=2", "A/ A/x=1 A/y=2 A/z=3", "none A same\nnone A/x same\nnone a case_conflict\nnone a/y case_conflict", Options{MaxDelete: all}, ""},
 		{"nor what its twin stands for", "A=x a/ a/b=y", "a/ a/b=y a/c=z", "none A case_conflict\nnone a same\nnone a/b same", Options{MaxDelete: all}, ""},
+		{"what the name would come back as is not gone", "a=x c\u201bd=y", "a=x c\u201b\u201bd=z", "none a same\nnone c\u201bd name_invalid", Options{MaxDelete: all, Check: Check}, ""},
+		{"nor is a name that is too long", "a=x " + strings.Repeat("\u00e9", 256) + "=y", "a=x", "none a same\nnone " + strings.Repeat("\u00e9", 256) + " name_too_long", Options{MaxDelete: all, Check: Check}, ""},
 		{"file instead of folder", "a=x b=y", "a/ a/b=y b=y", "none a blocked\nnone b same\ndelete a gone\ndelete a/b gone", Options{MaxDelete: all}, ""},
 		{"folder instead of file", "a/ a/b=x b=y", "a=x b=y", "none a blocked\nnone a/b blocked\nnone b same\ndelete a gone", Options{MaxDelete: all}, ""},
 		{"out of order", "b=y a=x d=z", "a=x b=y c=z", "none b same\nnone a same\nput d new\ndelete c gone", Options{MaxDelete: all}, ""},
