@@ -33,8 +33,9 @@ var ours = map[string][]string{
 	"lib/auth":    {"lib/record"},
 	"lib/report":  {"lib/record"},
 	// The client, and how the programs open it.
-	"lib/jfs":     {"lib/record", "lib/auth"},
-	"lib/connect": {"lib/record", "lib/auth", "lib/jfs", "lib/command"},
+	"lib/jfs":         {"lib/record", "lib/auth"},
+	"lib/jfs/jfstest": {"lib/record", "lib/jfs"},
+	"lib/connect":     {"lib/record", "lib/auth", "lib/jfs", "lib/command"},
 	// The engines.
 	"lib/walk":     {"lib/record", "lib/local"},
 	"lib/digest":   {"lib/record", "lib/local"},
@@ -62,7 +63,7 @@ var foreign = map[string]struct {
 	"github.com/cenkalti/backoff":    {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service are tried again"},
 	"golang.org/x/time":              {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service and what they carry are limited"},
 	"go.etcd.io/bbolt":               {[]string{"lib/jserve/store"}, "the store is the only package that knows its database"},
-	"github.com/google/renameio":     {[]string{"cmd/jserve", "lib/digest", "lib/report"}, "a file is replaced as a whole by who owns it"},
+	"github.com/google/renameio":     {[]string{"lib/report"}, "only reports are replaced in such a simple way"},
 	"github.com/gofrs/flock":         {[]string{"lib/digest"}, "only the hash cache needs a lock of its own"},
 	"golang.org/x/sys":               {[]string{"lib/local", "lib/jserve/store"}, "what the systems differ in is known to lib/local, and to the store of the server"},
 	"golang.org/x/text":              {[]string{"lib/diff"}, "only the brake on deletion folds names more loosely than the record does"},

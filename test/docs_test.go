@@ -244,3 +244,19 @@ func programs(t *testing.T) []string {
 	}
 	return names
 }
+
+// TestManPageOfJottasync compares the flags of the man page with those of the
+// script's help.
+func TestManPageOfJottasync(t *testing.T) {
+	page, text := readDoc(t, "docs/man/jottasync.1"), help(t, "jottasync")
+	for _, match := range longFlag.FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(page, "Fl "+match[1][1:]) && !strings.Contains(page, ", "+match[1][1:]) {
+			t.Errorf("docs/man/jottasync.1 does not explain %s", match[1])
+		}
+	}
+	for _, match := range regexp.MustCompile(`(?m)^\.It (?:Fl [a-z] , |Fl )(-[a-z-]+)`).FindAllStringSubmatch(page, -1) {
+		if !strings.Contains(text, "-"+match[1]) {
+			t.Errorf("docs/man/jottasync.1 explains -%s, which jottasync --help does not have", match[1])
+		}
+	}
+}
