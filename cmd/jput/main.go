@@ -85,7 +85,7 @@ func run(ctx context.Context, env *command.Env, o transfer.UploadOptions, bwlimi
 		service = client
 	}
 	progress := env.Progress()
-	o.Expect, o.Progress = progress.Expect, progress.Add
+	o.Expect, o.Progress, o.NoMore = progress.Expect, progress.Add, progress.ExpectNoMore
 	return env.Filter(func(in *record.Reader, out *record.Writer) error {
 		return transfer.Upload(ctx, in, out, service, o)
 	})

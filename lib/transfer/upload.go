@@ -36,6 +36,10 @@ type UploadOptions struct {
 	// called concurrently.
 	Expect   func(files, bytes int64)
 	Progress func(files, bytes int64)
+	// NoMore, if set, hears when all work has been announced.
+	NoMore func()
+
+	firstPause time.Duration // before an upload is taken up; doubled each time
 }
 
 // Upload carries out the puts, touches and mkdirs of the plan in and writes every
@@ -53,6 +57,9 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 	if o.Progress == nil {
 		o.Progress = func(_, _ int64) {}
 	}
+	if o.firstPause == 0 {
+		o.firstPause = firstPause
+	}
 	u := &uploads{run: newRun(ctx, out, o.Jobs), service: service, o: o,
 		making: map[jfs.Path]chan struct{}{}, sending: map[digest]chan struct{}{}}
 	for rec := range in.All() {
@@ -60,6 +67,9 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 			break
 		}
 		u.take(rec)
+	}
+	if o.NoMore != nil {
+		o.NoMore()
 	}
 	return u.close()
 }
@@ -329,7 +339,7 @@ const (
 // has all of it. It sets the record's status.
 func (s *upload) send() error {
 	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.Multiplier, pauses.MaxInterval = firstPause, 2, maxPause
+	pauses.InitialInterval, pauses.Multiplier, pauses.MaxInterval = s.o.firstPause, 2, maxPause
 	furthest, stuck, damaged := int64(-1), 0, false
 	for {
 		a, err := s.service.Allocate(s.ctx, s.path, s.content)
