@@ -6,6 +6,8 @@ package test
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,6 +69,8 @@ func TestScripts(t *testing.T) {
 			"names":  makeNames,
 			"schema": schemaCheck,
 			"fetch":  fetch,
+			"stats":  stats,
+			"tree":   copyTree,
 		},
 	})
 }
@@ -177,6 +181,34 @@ func awaitFile(name string, ended <-chan struct{}) (string, error) {
 		}
 	}
 	return "", errors.New("not ready in time")
+}
+
+// stats FILE writes what the server has counted so far.
+func stats(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: stats FILE")
+	}
+	resp, err := http.Get(ts.Getenv("JOTTA_ENDPOINT") + "/_jserve/stats")
+	ts.Check(err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
+}
+
+// tree DIR copies a real tree: the one that JOTTA_TREE names, else the source of
+// the Go toolchain.
+func copyTree(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: tree DIR")
+	}
+	tree := os.Getenv("JOTTA_TREE")
+	if tree == "" {
+		root, err := exec.Command("go", "env", "GOROOT").Output()
+		ts.Check(err)
+		tree = filepath.Join(strings.TrimSpace(string(root)), "src")
+	}
+	ts.Check(ts.Exec("cp", "-a", tree, ts.MkAbs(args[0])))
 }
 
 // names DIR fills DIR with files of every awkward name: each holds its own name
