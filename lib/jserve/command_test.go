@@ -295,6 +295,26 @@ func TestMove(t *testing.T) {
 	w.check("/Jotta/Sync", "MOVED")
 }
 
+// TestTombstonesOfOneName has two: the path leads to the one trashed last, whichever is older.
+func TestTombstonesOfOneName(t *testing.T) {
+	w := newWorld(t)
+	content := func() string { return w.want(200, "GET", "/jfs/user01/Jotta/Archive/y?mode=bin").body }
+	for _, order := range [][2]string{{"first", "second"}, {"second", "first"}} {
+		w.put("/Jotta/Archive/first", "first")
+		w.put("/Jotta/Archive/second", "second")
+		for _, name := range order {
+			w.clock.Add(1)
+			w.post("/Jotta/Archive/" + name + "?mv=" + to("/Jotta/Archive/y"))
+			w.post("/Jotta/Archive/y?dl=true")
+		}
+		if got := content(); got != order[1] {
+			t.Errorf("the path leads to %q, want %q", got, order[1])
+		}
+		w.check("/Jotta/Trash", "†y †y")
+		w.want(200, "POST", "/files/v1/purge_trash")
+	}
+}
+
 func TestCopy(t *testing.T) {
 	w := newWorld(t)
 	w.put("/Jotta/Archive/f", "content")

@@ -184,6 +184,56 @@ func TestFailureLeavesNeighboursAlone(t *testing.T) {
 	s.verify()
 }
 
+// TestErrorIsNotFromANeighbour has a change fail because of one before it that
+// is then undone: it must be tried again by itself.
+func TestErrorIsNotFromANeighbour(t *testing.T) {
+	s := openTest(t, t.TempDir(), nil)
+	taken := errors.New("taken")
+	hold, held := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = s.update(func(*tx) error { close(held); <-hold; return nil })
+	})
+	<-held
+	queue := func(fn func(t *tx, u ID) error) (result chan error) {
+		result = make(chan error, 1)
+		before := len(s.queue)
+		wg.Go(func() {
+			result <- s.update(func(t *tx) error {
+				u, err := t.user(user)
+				if err != nil {
+					return err
+				}
+				return fn(t, u.ID)
+			})
+		})
+		for len(s.queue) == before {
+			time.Sleep(time.Millisecond) // only until it is queued
+		}
+		return result
+	}
+	make := func(t *tx, u ID) error {
+		if _, ok, err := t.lookup(u, "device", classDir); ok || err != nil {
+			return errors.Join(taken, err)
+		}
+		_, err := t.newChild(u, KindDevice, "device")
+		return err
+	}
+	runs := 0
+	queue(func(t *tx, u ID) error {
+		if runs++; runs > 1 {
+			return errors.New("thought better of it")
+		}
+		return make(t, u)
+	})
+	second := queue(make)
+	close(hold)
+	wg.Wait()
+	if err := <-second; err != nil {
+		t.Errorf("the second change: %v, though the first did not stay", err)
+	}
+}
+
 func TestBrokenBodyKeepsBytes(t *testing.T) {
 	s := openTest(t, t.TempDir(), nil)
 	broken := errors.New("connection reset")
