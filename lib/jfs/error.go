@@ -37,7 +37,7 @@ var (
 	ErrListing     = errors.New("the listing is not what it says it is") // a tree listing that may lack entries
 )
 
-// kinds gives the class of each kind, and kind the reverse.
+// kinds gives the kind of each class that has one.
 var kinds = map[record.Class]error{
 	record.ClassNotFound:     ErrNotExist,
 	record.ClassKindConflict: ErrExist,

@@ -52,11 +52,10 @@ type Options struct {
 
 // Client speaks to the service. Make one with [New].
 type Client struct {
-	http      *http.Client
-	jfs       string // base address of XML requests, without a slash at the end
-	api       string // base address of JSON requests
-	userAgent string
-	secure    bool // upload addresses must be https as well
+	http   *http.Client
+	jfs    string // base address of XML requests, without a slash at the end
+	api    string // base address of JSON requests
+	secure bool   // upload addresses must be https as well
 
 	user struct {
 		lock  chan struct{} // holds one token; guards value, and unlike a mutex can be waited for with a context
@@ -75,7 +74,7 @@ func New(o Options) (*Client, error) {
 	if o.Credentials == nil {
 		return nil, errors.New("jfs.New: no credentials")
 	}
-	c := &Client{jfs: jfsHost, api: apiHost, userAgent: o.UserAgent}
+	c := &Client{jfs: jfsHost, api: apiHost}
 	socket := ""
 	if o.Endpoint != "" {
 		base, sock, err := parseEndpoint(o.Endpoint)

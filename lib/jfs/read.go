@@ -44,8 +44,8 @@ type Revision struct {
 
 // Entry is a file or folder, mount point or device in a listing.
 type Entry struct {
-	Path     string    // relative to what was listed, slash-separated, local names
-	Kind     Kind      //
+	Path     string // relative to what was listed, slash-separated, local names
+	Kind     Kind
 	Revision           // of a file: the newest complete one, or the newest of all if none is complete
 	Deleted  time.Time // when it went to the trash; zero if it is alive
 	// Newer is a revision after Revision that is not complete, nil if there is none.

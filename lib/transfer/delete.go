@@ -13,6 +13,7 @@ import (
 
 // Deleter is the part of a [jfs.Client] that Delete needs.
 type Deleter interface {
+	Customer(context.Context) (jfs.Customer, error)
 	ListTree(context.Context, jfs.Path) iter.Seq2[jfs.Entry, error]
 	WalkTree(context.Context, jfs.Path) iter.Seq2[jfs.Entry, error]
 	Trash(context.Context, jfs.Path) error
@@ -65,7 +66,6 @@ func Delete(ctx context.Context, in *record.Reader, out *record.Writer, service 
 	}
 	d := &deletions{run: newRun(ctx, out, o.Jobs), service: service, o: o}
 	defer d.doomed.Close()
-	n := int64(0)
 	for rec := range in.All() {
 		if d.ended() {
 			break
@@ -77,12 +77,11 @@ func Delete(ctx context.Context, in *record.Reader, out *record.Writer, service 
 		if err := d.hold(rec); err != nil {
 			return errors.Join(err, d.close())
 		}
-		n++
 	}
-	if n > 0 && !d.ended() {
+	if d.held > 0 && !d.ended() {
 		var err error
 		if unclean := in.Clean(); unclean != nil && !o.Force {
-			err = errors.Join(d.giveBack(), withheld(n, unclean))
+			err = errors.Join(d.giveBack(), withheld(d.held, unclean))
 		} else {
 			err = d.carryOut()
 		}
@@ -107,6 +106,7 @@ type deletions struct {
 	service Deleter
 	o       DeleteOptions
 	doomed  record.Sorter // by remote path; see hold
+	held    int64         // how many
 }
 
 // hold keeps a deletion for the end.
@@ -119,6 +119,7 @@ func (d *deletions) hold(rec *record.Record) error {
 	// The order is that of the remote paths. The path rides in a field that files
 	// and folders do not use.
 	rec.Target, rec.Path = rec.Path, string(p[1:])
+	d.held++
 	return d.doomed.Add(rec)
 }
 
@@ -163,6 +164,7 @@ func (d *deletions) carryOut() error {
 	if d.o.DryRun {
 		return d.giveBack()
 	}
+	d.account(d.service)
 	var open *group
 	defer func() {
 		if open != nil { // after an error

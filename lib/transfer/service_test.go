@@ -120,7 +120,7 @@ func TestBadLine(t *testing.T) {
 		plan = append(plan, rec)
 		sums[path] = rec.MD5
 	}
-	res := uploadPlan(t, client, UploadOptions{Jobs: 6, firstPause: time.Millisecond}, plan...)
+	res := uploadPlan(t, client, UploadOptions{Jobs: 6, firstPause: time.Millisecond, stuckAfter: 50}, plan...)
 	if res.err != nil {
 		t.Fatal(res.err)
 	}

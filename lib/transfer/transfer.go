@@ -44,9 +44,9 @@ func (e *stopError) Unwrap() error { return e.cause }
 
 // run is what the workers of one Upload or Delete share.
 type run struct {
-	parent context.Context         // ends when the program is told to stop
-	ctx    context.Context         // ends then, and when the run stops by itself
-	cancel context.CancelCauseFunc //
+	parent context.Context // ends when the program is told to stop
+	ctx    context.Context // ends then, and when the run stops by itself
+	cancel context.CancelCauseFunc
 	out    *record.Writer
 	jobs   int
 	pool   *pool.Pool // nil if nothing runs
@@ -146,6 +146,18 @@ func (r *run) stop(err error) {
 		r.hushed[&e] = true
 		r.cancel(errCutOff)
 	}
+}
+
+// account asks for the account, and stops the run if there is no answer: better
+// once than for each entry.
+func (r *run) account(service interface {
+	Customer(context.Context) (jfs.Customer, error)
+}) jfs.Customer {
+	customer, err := service.Customer(r.ctx)
+	if err != nil && r.ctx.Err() == nil {
+		r.stop(err)
+	}
+	return customer
 }
 
 // judge draws the conclusions for the whole run from what became of an entry.

@@ -40,6 +40,7 @@ type UploadOptions struct {
 	NoMore func()
 
 	firstPause time.Duration // before an upload is taken up; doubled each time
+	stuckAfter int           // tries in a row without progress
 }
 
 // Upload carries out the puts, touches and mkdirs of the plan in and writes every
@@ -58,7 +59,7 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 		o.Progress = func(_, _ int64) {}
 	}
 	if o.firstPause == 0 {
-		o.firstPause = firstPause
+		o.firstPause, o.stuckAfter = firstPause, stuckAfter
 	}
 	u := &uploads{run: newRun(ctx, out, o.Jobs), service: service, o: o,
 		making: map[jfs.Path]chan struct{}{}, sending: map[digest]chan struct{}{}}
@@ -145,12 +146,7 @@ func (u *uploads) lookAtAccount() {
 		return
 	}
 	u.ready = true
-	customer, err := u.service.Customer(u.ctx)
-	switch {
-	case u.ctx.Err() != nil:
-	case err != nil:
-		u.stop(err)
-	case customer.WriteLocked:
+	if customer := u.account(u.service); customer.WriteLocked {
 		u.stop(&jfs.Error{Op: "upload", Class: record.ClassLocked, Message: "the account takes no uploads at present; see the web interface for the reason"})
 	}
 }
@@ -382,7 +378,7 @@ func (s *upload) send() error {
 		case !again(err):
 			return err
 		}
-		if stuck++; stuck >= stuckAfter {
+		if stuck++; stuck >= s.o.stuckAfter {
 			return err
 		}
 		if err := s.pause(err, pauses.NextBackOff()); err != nil {
