@@ -36,6 +36,7 @@ func (e *Env) Progress() *Progress {
 			progressbar.OptionSetWriter(e.Stderr),
 			progressbar.OptionShowBytes(true),
 			progressbar.OptionUseIECUnits(true),
+			progressbar.OptionShowCount(),
 			progressbar.OptionShowTotalBytes(true),
 			progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionThrottle(100*time.Millisecond),
