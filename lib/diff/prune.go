@@ -57,12 +57,11 @@ func (p *plan) prune(ctx context.Context, source *record.Reader) error {
 	if err := source.Clean(); err != nil {
 		return withheld(p.gone.Len(), err)
 	}
-	doomed, err := p.doomed(ctx, source.End().Scope)
+	doomed, n, err := p.doomed(ctx, source.End().Scope)
 	if err != nil {
 		return err
 	}
 	defer doomed.Close()
-	n := doomed.Len()
 	switch {
 	case n == 0:
 		return nil
@@ -72,7 +71,7 @@ func (p *plan) prune(ctx context.Context, source *record.Reader) error {
 		return withheld(n, &BrakeError{fmt.Sprintf(
 			"of the %d entries stored that is more than --max-delete %v allows; if it is right, give a higher limit", p.stored, p.opts.MaxDelete)})
 	}
-	for r, err := range doomed.All() {
+	for r, err := range doomed.Sorted() {
 		if err != nil {
 			return err
 		}
@@ -93,12 +92,12 @@ func withheld(n int64, why error) error {
 // How the service compares names is not known for sure. So a candidate whose
 // name equals, under any common folding, that of a source entry which the target
 // seems to lack may be that very entry.
-func (p *plan) doomed(ctx context.Context, scope []string) (*record.Spool, error) {
+func (p *plan) doomed(ctx context.Context, scope []string) (doomed *record.Sorter, n int64, err error) {
 	var byKey record.Sorter
 	defer byKey.Close()
 	for r, err := range p.gone.All() {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if !inScope(r.Path, scope) {
 			continue
@@ -106,31 +105,21 @@ func (p *plan) doomed(ctx context.Context, scope []string) (*record.Spool, error
 		// The true path rides in a field that remote entries do not use.
 		r.Target, r.Path = r.Path, looseKey(r.Path)
 		if err := byKey.Add(r); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	var byPath record.Sorter
-	defer byPath.Close()
+	doomed = new(record.Sorter)
 	for r, err := range without(byKey.Sorted(), p.unpaired.Sorted()) {
 		if err == nil {
 			r.Path, r.Target = r.Target, ""
-			err = errors.Join(byPath.Add(r), ctx.Err())
+			err = errors.Join(doomed.Add(r), ctx.Err())
 		}
 		if err != nil {
-			return nil, err
+			doomed.Close()
+			return nil, 0, err
 		}
 	}
-	result := new(record.Spool)
-	for r, err := range byPath.Sorted() {
-		if err == nil {
-			err = result.Add(r)
-		}
-		if err != nil {
-			result.Close()
-			return nil, err
-		}
-	}
-	return result, nil
+	return doomed, doomed.Len(), nil
 }
 
 func inScope(path string, scope []string) bool {

@@ -83,69 +83,67 @@ func (raw *rawNames) apply(r *Record) error {
 func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 	switch key {
 	case "kind":
-		err = text(value, (*string)(&r.Kind))
+		r.Kind, err = text[Kind](value)
 	case "root":
-		err = text(value, &r.Root)
+		r.Root, err = text[string](value)
 	case "root_raw":
-		err = text(value, &raw.root)
+		raw.root, err = text[string](value)
 	case "path":
-		err = text(value, &r.Path)
+		r.Path, err = text[string](value)
 	case "path_raw":
-		err = text(value, &raw.path)
+		raw.path, err = text[string](value)
 	case "size":
-		err = number(value, &r.Size)
+		r.Size, err = number(value)
 		if err == nil && r.Size < 0 {
-			err = fmt.Errorf("is negative")
+			err = errors.New("is negative")
 		}
 	case "mtime":
-		err = timestamp(value, &r.MTime)
+		r.MTime, err = timestamp(value)
 	case "mode":
-		err = text(value, &r.Mode)
+		r.Mode, err = text[string](value)
 	case "ino":
 		r.Ino, err = strconv.ParseUint(value, 10, 64)
 		if err != nil {
 			err = fmt.Errorf("is not a whole number: %s", clip(value))
 		}
 	case "ctime":
-		err = timestamp(value, &r.CTime)
+		r.CTime, err = timestamp(value)
 	case "btime":
-		err = timestamp(value, &r.BTime)
+		r.BTime, err = timestamp(value)
 	case "target":
-		err = text(value, &r.Target)
+		r.Target, err = text[string](value)
 	case "target_raw":
-		err = text(value, &raw.target)
+		raw.target, err = text[string](value)
 	case "md5":
-		if err = text(value, &r.MD5); err == nil {
-			err = digest(&r.MD5)
-		}
+		r.MD5, err = digest(value)
 	case "ignored":
 		r.Ignored = value == "true"
 		if !r.Ignored && value != "false" {
 			err = fmt.Errorf("is not true or false: %s", clip(value))
 		}
 	case "state":
-		err = text(value, &r.State)
+		r.State, err = text[string](value)
 	case "revision":
-		err = number(value, &r.Revision)
+		r.Revision, err = number(value)
 	case "uploaded":
-		err = timestamp(value, &r.Uploaded)
+		r.Uploaded, err = timestamp(value)
 	case "remote":
-		err = text(value, &r.Remote)
+		r.Remote, err = text[string](value)
 	case "remote_raw":
-		err = text(value, &raw.remote)
+		raw.remote, err = text[string](value)
 	case "action":
-		err = text(value, (*string)(&r.Action))
+		r.Action, err = text[Action](value)
 	case "reason":
-		err = text(value, (*string)(&r.Reason))
+		r.Reason, err = text[Reason](value)
 	case "status":
-		err = text(value, (*string)(&r.Status))
+		r.Status, err = text[Status](value)
 	case "sent":
-		err = number(value, &r.transfer().Sent)
+		r.transfer().Sent, err = number(value)
 	case "resumed_at":
-		err = number(value, &r.transfer().ResumedAt)
+		r.transfer().ResumedAt, err = number(value)
 	case "ms":
 		var ms int64
-		err = number(value, &ms)
+		ms, err = number(value)
 		r.transfer().Took = time.Duration(ms) * time.Millisecond
 	case "error":
 		r.Error, err = decodeError(value)
@@ -423,58 +421,59 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-func text(value string, s *string) error {
+func text[T ~string](value string) (T, error) {
 	if value[0] != '"' {
 		if value == "null" {
-			return nil
+			return "", nil
 		}
-		return fmt.Errorf("is not text: %s", clip(value))
+		return "", fmt.Errorf("is not text: %s", clip(value))
 	}
 	if inner := value[1 : len(value)-1]; strings.IndexByte(inner, '\\') < 0 {
-		*s = inner
-		return nil
+		return T(inner), nil
 	}
-	return json.Unmarshal([]byte(value), s)
+	return unescape[T](value)
 }
 
-func number(value string, n *int64) error {
-	i, err := strconv.ParseInt(value, 10, 64)
-	if err != nil {
-		return fmt.Errorf("is not a whole number: %s", clip(value))
-	}
-	*n = i
-	return nil
+// unescape is apart from text because it makes its result escape to the heap.
+func unescape[T ~string](value string) (s T, err error) {
+	err = json.Unmarshal([]byte(value), &s)
+	return s, err
 }
 
-func timestamp(value string, t *time.Time) error {
-	var s string
-	if err := text(value, &s); err != nil || s == "" {
-		return err
-	}
-	parsed, err := time.Parse(time.RFC3339Nano, s)
+func number(value string) (int64, error) {
+	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
-		return fmt.Errorf("is not an RFC 3339 time: %s", clip(value))
+		return 0, fmt.Errorf("is not a whole number: %s", clip(value))
 	}
-	*t = parsed.UTC()
-	return nil
+	return n, nil
+}
+
+func timestamp(value string) (time.Time, error) {
+	s, err := text[string](value)
+	if err != nil || s == "" {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("is not an RFC 3339 time: %s", clip(value))
+	}
+	return t.UTC(), nil
 }
 
 // digest checks an MD5 and brings it to lower case: old clients stored upper.
-func digest(s *string) error {
-	if *s == "" {
-		return nil
+func digest(value string) (string, error) {
+	s, err := text[string](value)
+	if err != nil || s == "" {
+		return "", err
 	}
-	if len(*s) != 32 {
-		return fmt.Errorf("is not an MD5 of 32 hex digits: %s", clip(*s))
+	valid := len(s) == 32
+	for i := 0; i < len(s) && valid; i++ {
+		valid = isHex(s[i])
 	}
-	for i := range 32 {
-		c := lower((*s)[i])
-		if (c < '0' || '9' < c) && (c < 'a' || 'f' < c) {
-			return fmt.Errorf("is not an MD5 of 32 hex digits: %s", clip(*s))
-		}
+	if !valid {
+		return "", fmt.Errorf("is not an MD5 of 32 hex digits: %s", clip(value))
 	}
-	*s = strings.ToLower(*s)
-	return nil
+	return strings.ToLower(s), nil
 }
 
 // clip shortens what an error message quotes.
@@ -518,8 +517,8 @@ func eachMember(line string, f func(key, value, member string) error) error {
 		if !s.value(0) {
 			return s.notJSON()
 		}
-		var key string
-		if err := text(quoted, &key); err != nil {
+		key, err := text[string](quoted)
+		if err != nil {
 			return s.notJSON()
 		}
 		if err := f(key, line[value:s.at], line[start:s.at]); err != nil {

@@ -3,9 +3,11 @@ package record
 import (
 	"bufio"
 	"container/heap"
+	"fmt"
 	"io"
 	"iter"
 	"slices"
+	"strings"
 )
 
 // Sorter brings records into tree order, with records of one path in the order
@@ -16,17 +18,21 @@ import (
 type Sorter struct {
 	memory []keyedLine
 	size   int
+	count  int64
 	// runs[i] are sorted files that each hold about fanIn^i memories full.
 	runs [][]*tempFile
 }
 
 type keyedLine struct{ path, line string }
 
+// keyedLineSize is what a line costs in memory beyond its bytes.
+const keyedLineSize = 32 + 16
+
 const (
 	// sortMemory is how many bytes of records are sorted at a time. It is small,
 	// because it counts twice while a run is written, and sorting is not what
 	// takes the time.
-	sortMemory = 512 << 10
+	sortMemory = 256 << 10
 	// fanIn is how many files are merged at a time: their buffers and
 	// descriptors are what it costs.
 	fanIn = 32
@@ -34,9 +40,12 @@ const (
 
 // Add takes a record. The error is that of writing to disk.
 func (s *Sorter) Add(r *Record) error {
+	s.count++
 	line := r.encoded()
-	s.memory = append(s.memory, keyedLine{r.Path, line})
-	s.size += len(r.Path) + len(line)
+	// The path is copied, since it may be a piece of a longer line that would stay
+	// in memory with it.
+	s.memory = append(s.memory, keyedLine{strings.Clone(r.Path), line})
+	s.size += len(r.Path) + len(line) + keyedLineSize
 	if s.size < sortMemory {
 		return nil
 	}
@@ -54,6 +63,10 @@ func (s *Sorter) spill() error {
 			run.close()
 			return err
 		}
+	}
+	if err := run.finish(); err != nil {
+		run.close()
+		return err
 	}
 	clear(s.memory)
 	s.memory, s.size = s.memory[:0], 0
@@ -73,14 +86,18 @@ func (s *Sorter) addRun(level int, run *tempFile) error {
 	if err != nil {
 		return err
 	}
-	for rec, err := range mergeRuns(s.runs[level], nil) {
+	for k, err := range mergeRuns(s.runs[level], nil) {
 		if err == nil {
-			err = merged.writeLine(rec.line)
+			err = merged.writeLine(k.line)
 		}
 		if err != nil {
 			merged.close()
 			return err
 		}
+	}
+	if err := merged.finish(); err != nil {
+		merged.close()
+		return err
 	}
 	for _, r := range s.runs[level] {
 		r.close()
@@ -101,8 +118,22 @@ func (s *Sorter) Sorted() iter.Seq2[*Record, error] {
 	for _, level := range slices.Backward(s.runs) { // the oldest first, so that equal paths keep their order
 		runs = append(runs, level...)
 	}
-	return mergeRuns(runs, s.memory)
+	return func(yield func(*Record, error) bool) {
+		for k, err := range mergeRuns(runs, s.memory) {
+			var rec *Record
+			if err == nil {
+				rec = new(Record)
+				err = rec.decode(k.line)
+			}
+			if !yield(rec, err) || err != nil {
+				return
+			}
+		}
+	}
 }
+
+// Len returns how many records the sorter holds.
+func (s *Sorter) Len() int64 { return s.count }
 
 // Close drops the records.
 func (s *Sorter) Close() error {
@@ -121,8 +152,8 @@ func (s *Sorter) Close() error {
 
 // mergeRuns merges sorted files and sorted lines in memory, which count as the
 // youngest.
-func mergeRuns(runs []*tempFile, memory []keyedLine) iter.Seq2[*Record, error] {
-	return func(yield func(*Record, error) bool) {
+func mergeRuns(runs []*tempFile, memory []keyedLine) iter.Seq2[keyedLine, error] {
+	return func(yield func(keyedLine, error) bool) {
 		var heads mergeHeap
 		for i, run := range runs {
 			lines, err := run.reader()
@@ -130,12 +161,12 @@ func mergeRuns(runs []*tempFile, memory []keyedLine) iter.Seq2[*Record, error] {
 				err = heads.start(&mergeSource{age: i, lines: lines})
 			}
 			if err != nil {
-				yield(nil, err)
+				yield(keyedLine{}, err)
 				return
 			}
 		}
 		if err := heads.start(&mergeSource{age: len(runs), memory: memory}); err != nil {
-			yield(nil, err)
+			yield(keyedLine{}, err)
 			return
 		}
 		heap.Init(&heads)
@@ -149,7 +180,7 @@ func mergeRuns(runs []*tempFile, memory []keyedLine) iter.Seq2[*Record, error] {
 			case err == io.EOF:
 				heap.Pop(&heads)
 			case err != nil:
-				yield(nil, err)
+				yield(keyedLine{}, err)
 				return
 			default:
 				heap.Fix(&heads, 0)
@@ -161,23 +192,50 @@ func mergeRuns(runs []*tempFile, memory []keyedLine) iter.Seq2[*Record, error] {
 // mergeSource is one sorted run being read.
 type mergeSource struct {
 	age    int
-	head   *Record
+	head   keyedLine
 	lines  *bufio.Reader
 	memory []keyedLine
 }
 
 func (m *mergeSource) advance() (err error) {
 	if m.lines != nil {
-		m.head, err = nextRecord(m.lines)
+		m.head, err = nextKeyedLine(m.lines)
 		return err
 	}
 	if len(m.memory) == 0 {
 		return io.EOF
 	}
-	m.head = new(Record)
-	err = m.head.decode(m.memory[0].line)
-	m.memory = m.memory[1:]
-	return err
+	m.head, m.memory = m.memory[0], m.memory[1:]
+	return nil
+}
+
+// nextKeyedLine reads a line that this package wrote, and of what it says only
+// the path.
+func nextKeyedLine(lines *bufio.Reader) (keyedLine, error) {
+	line, err := nextLine(lines)
+	if err != nil {
+		return keyedLine{}, err
+	}
+	k := keyedLine{line: line}
+	var raw rawNames
+	var r Record
+	err = eachMember(line, func(key, value, _ string) (err error) {
+		switch key {
+		case "path":
+			r.Path, err = text[string](value)
+		case "path_raw":
+			raw.path, err = text[string](value)
+		}
+		return err
+	})
+	if err == nil {
+		err = raw.apply(&r)
+	}
+	if err != nil {
+		return keyedLine{}, fmt.Errorf("read records held back on disk: %w", err)
+	}
+	k.path = r.Path
+	return k, nil
 }
 
 // mergeHeap has the source with the least record on top.
@@ -194,7 +252,7 @@ func (h *mergeHeap) start(m *mergeSource) error {
 
 func (h mergeHeap) Len() int { return len(h) }
 func (h mergeHeap) Less(i, j int) bool {
-	if c := Compare(h[i].head.Path, h[j].head.Path); c != 0 {
+	if c := Compare(h[i].head.path, h[j].head.path); c != 0 {
 		return c < 0
 	}
 	return h[i].age < h[j].age

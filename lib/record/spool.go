@@ -22,7 +22,7 @@ type Spool struct {
 }
 
 // spoolMemory is how many bytes of records stay in memory.
-const spoolMemory = 256 << 10
+const spoolMemory = 64 << 10
 
 // Add takes a record. The error is that of writing to disk.
 func (s *Spool) Add(r *Record) error {
@@ -90,8 +90,8 @@ func (r *Record) encoded() string {
 // tempFile is a file of records, one a line, that nobody else sees.
 type tempFile struct {
 	file *os.File
-	out  *bufio.Writer
-	gone bool // already removed from its folder
+	out  *bufio.Writer // nil while nothing is buffered
+	gone bool          // already removed from its folder
 }
 
 const tempBuffer = 8 << 10
@@ -103,21 +103,37 @@ func newTempFile() (*tempFile, error) {
 	}
 	// Unix lets an open file be removed, so that not even kill -9 leaves it.
 	gone := os.Remove(f.Name()) == nil
-	return &tempFile{file: f, out: bufio.NewWriterSize(f, tempBuffer), gone: gone}, nil
+	return &tempFile{file: f, gone: gone}, nil
 }
 
 func (t *tempFile) writeLine(line string) error {
+	if t.out == nil {
+		t.out = bufio.NewWriterSize(t.file, tempBuffer)
+	}
 	if _, err := t.out.WriteString(line); err != nil {
 		return fmt.Errorf("hold records back on disk: %w; make room or set TMPDIR", err)
 	}
 	return t.out.WriteByte('\n')
 }
 
+// finish writes out what is buffered, and gives the buffer back until the next
+// line.
+func (t *tempFile) finish() error {
+	if t.out == nil {
+		return nil
+	}
+	if err := t.out.Flush(); err != nil {
+		return fmt.Errorf("hold records back on disk: %w; make room or set TMPDIR", err)
+	}
+	t.out = nil
+	return nil
+}
+
 // reader returns the lines from the start. Readers of one file may be used in
 // turn and at once; none may be used while lines are written.
 func (t *tempFile) reader() (*bufio.Reader, error) {
-	if err := t.out.Flush(); err != nil {
-		return nil, fmt.Errorf("hold records back on disk: %w; make room or set TMPDIR", err)
+	if err := t.finish(); err != nil {
+		return nil, err
 	}
 	size, err := t.file.Seek(0, io.SeekCurrent)
 	if err != nil {
@@ -136,16 +152,24 @@ func (t *tempFile) close() error {
 
 // nextRecord reads a line that this package wrote.
 func nextRecord(lines *bufio.Reader) (*Record, error) {
+	line, err := nextLine(lines)
+	if err != nil {
+		return nil, err
+	}
+	rec := new(Record)
+	if err := rec.decode(line); err != nil {
+		return nil, fmt.Errorf("read records held back on disk: %w", err)
+	}
+	return rec, nil
+}
+
+func nextLine(lines *bufio.Reader) (string, error) {
 	line, err := lines.ReadString('\n')
 	if err == io.EOF && line != "" {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	rec := new(Record)
-	if err := rec.decode(line[:len(line)-1]); err != nil {
-		return nil, fmt.Errorf("read records held back on disk: %w", err)
-	}
-	return rec, nil
+	return line[:len(line)-1], nil
 }

@@ -249,8 +249,11 @@ func (s *server) stop() int64 {
 	return peakOf(s.cmd.ProcessState)
 }
 
-// generate makes a tree of n files, 9 KB each on average, some hundred to a
-// folder, and returns how many bytes and entries it has.
+// years is how many folders the top of a tree has, however large it is.
+const years = 10
+
+// generate makes a tree of n files, 9 KB each on average, a hundred to a folder,
+// and returns how many bytes and entries it has.
 func generate(root string, n int, seed uint64) (size, entries int64, err error) {
 	random := rand.New(rand.NewPCG(seed, seed))
 	block := make([]byte, 64<<10)
@@ -260,12 +263,13 @@ func generate(root string, n int, seed uint64) (size, entries int64, err error) 
 	folder := ""
 	for i := range n {
 		if i%100 == 0 {
-			folder = filepath.Join(root, fmt.Sprintf("year %d", 2000+i/10_000), fmt.Sprintf("album %04d", i/100))
+			album := i / 100
+			folder = filepath.Join(root, fmt.Sprintf("year %d", 2000+album%years), fmt.Sprintf("album %05d", album))
 			if err := os.MkdirAll(folder, 0o755); err != nil {
 				return 0, 0, err
 			}
 			entries++
-			if i%10_000 == 0 {
+			if album < years {
 				entries++
 			}
 		}
