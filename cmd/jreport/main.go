@@ -18,8 +18,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/mattn/go-isatty"
-
 	"jottatools/lib/command"
 	"jottatools/lib/record"
 	"jottatools/lib/report"
@@ -102,7 +100,7 @@ func tell(env *command.Env, r *report.Report, o options) error {
 	case o.dryRun:
 		return nil
 	}
-	watched := !env.Quiet() && (env.Verbose() > 0 || isatty.IsTerminal(os.Stdout.Fd()))
+	watched := env.Watched() || env.Verbose() > 0
 	if watched {
 		env.Printf("%s", r.Summary())
 	}

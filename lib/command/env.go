@@ -57,6 +57,13 @@ func (e *Env) Verbose() int { return e.verbose }
 // Quiet reports whether -q was given.
 func (e *Env) Quiet() bool { return e.quiet }
 
+// Watched reports whether a person is looking at standard output, and has not
+// asked for silence.
+func (e *Env) Watched() bool {
+	f, ok := e.Stdout.(*os.File)
+	return ok && !e.quiet && isatty.IsTerminal(f.Fd())
+}
+
 // Printf prints lines of text for people on standard output.
 func (e *Env) Printf(format string, args ...any) { fmt.Fprintf(e.TextSink(), format+"\n", args...) }
 
