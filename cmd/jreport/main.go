@@ -97,6 +97,8 @@ func tell(env *command.Env, r *report.Report, o options) error {
 	switch {
 	case o.json:
 		return json.NewEncoder(env.Stdout).Encode(r)
+	case o.dryRun && r.Counts.Failed > 0:
+		return command.Exit(command.ExitPartial, errors.New(""))
 	case o.dryRun:
 		return nil
 	}
