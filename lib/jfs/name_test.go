@@ -45,7 +45,7 @@ func (h *hexBytes) UnmarshalText(text []byte) error {
 
 func readVectors(t testing.TB) nameVectors {
 	t.Helper()
-	data, err := os.ReadFile("testdata/name-encoding-vectors.json")
+	data, err := os.ReadFile(samples + "/name-encoding-vectors.json")
 	if err != nil {
 		t.Fatal(err)
 	}

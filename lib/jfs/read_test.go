@@ -19,7 +19,7 @@ import (
 	"jottatools/lib/record"
 )
 
-// testUser is the user name in testdata/constructed-customer.json.
+// testUser is the user name in the sample constructed-customer.json.
 const testUser = "7f2b1c9d3e4f5a6b7c8d9e0f"
 
 // basic stands for the credentials of package auth, which would be an import in
@@ -31,9 +31,12 @@ func (basic) Authorize(_ context.Context, req *http.Request) error {
 	return nil
 }
 
+// samples are the recorded and constructed messages of docs/protocol.md.
+const samples = "../../docs/protocol/samples"
+
 func sample(t testing.TB, name string) string {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
+	data, err := os.ReadFile(filepath.Join(samples, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +134,7 @@ func TestStatSamples(t *testing.T) {
 // Every recorded document about an entry can be read, and every one that is cut
 // short is refused.
 func TestSamplesWholeAndCut(t *testing.T) {
-	names, err := filepath.Glob("testdata/*-get*.xml")
+	names, err := filepath.Glob(samples + "/*-get*.xml")
 	if err != nil || len(names) < 20 {
 		t.Fatalf("samples: %v, %v", names, err)
 	}

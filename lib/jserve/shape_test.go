@@ -49,7 +49,7 @@ func drawShape(b *strings.Builder, e *element, indent string) {
 
 func sample(t *testing.T, name string) answer {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", "samples", name))
+	text, err := os.ReadFile(filepath.Join("../../docs/protocol/samples", name))
 	if err != nil {
 		t.Fatal(err)
 	}
