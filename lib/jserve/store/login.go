@@ -1,0 +1,254 @@
+package store
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Kinds of failure of logins.
+var (
+	ErrNoTicket  = errors.New("no such ticket")  // unknown, used or expired
+	ErrNoSession = errors.New("no such session") // unknown or ended
+	ErrStale     = errors.New("stale token")     // replaced by a newer one; the session is over
+)
+
+var (
+	bucketTickets  = []byte("tickets")  // SHA-256 of the secret → Ticket
+	bucketSessions = []byte("sessions") // id → Session
+	keyLogin       = []byte("login key")
+)
+
+// Logins that a store keeps at most. Beyond it the one that was not used for the
+// longest time goes.
+const (
+	maxTickets  = 1000
+	maxSessions = 1000
+)
+
+// Ticket lets its bearer in once. The store keeps only a digest of the secret
+// that proves it.
+type Ticket struct {
+	User    string            `json:"user"`
+	Purpose string            `json:"purpose"`
+	Expires int64             `json:"expires"`           // Unix seconds
+	Terms   map[string]string `json:"terms,omitempty"`   // what whoever redeems it must show
+	Session string            `json:"session,omitempty"` // what it was redeemed for; empty as long as it is good
+}
+
+// Session is a login that lives on from token to token: of those ever handed
+// out for it only the newest is good.
+type Session struct {
+	ID     string `json:"id"`
+	User   string `json:"user"`
+	Client string `json:"client"`
+	Realm  string `json:"realm"`
+	Scope  string `json:"scope"`
+	Token  string `json:"token"` // id of the newest token
+	Used   int64  `json:"used"`  // Unix seconds; when that was handed out
+}
+
+// logins makes the buckets when they are first written to: stores made before
+// there were logins lack them.
+func (t *tx) logins(name []byte) (*bolt.Bucket, error) {
+	return t.entries.Tx().CreateBucketIfNotExists(name)
+}
+
+func putJSON(b *bolt.Bucket, key []byte, v any) error {
+	value, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return b.Put(key, value)
+}
+
+// LoginKey returns the 32 random bytes that tokens of this store are signed
+// with. They are made on the first call and stay the same.
+func (s *Store) LoginKey() ([]byte, error) {
+	fresh := make([]byte, 32)
+	rand.Read(fresh) // never fails
+	var key []byte
+	err := s.update(func(t *tx) error {
+		meta := t.entries.Tx().Bucket(bucketMeta)
+		if key = bytes.Clone(meta.Get(keyLogin)); len(key) > 0 {
+			return nil
+		}
+		key = fresh
+		return meta.Put(keyLogin, key)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("login key: %w", err)
+	}
+	return key, nil
+}
+
+// AddTicket keeps a ticket under its secret.
+func (s *Store) AddTicket(secret string, ticket Ticket) error {
+	key := sha256.Sum256([]byte(secret))
+	return s.update(func(t *tx) error {
+		b, err := t.logins(bucketTickets)
+		if err != nil {
+			return err
+		}
+		err = trim(b, maxTickets-1, func(old *Ticket) (int64, bool) { return old.Expires, old.Expires <= t.now })
+		if err != nil {
+			return err
+		}
+		return putJSON(b, key[:], ticket)
+	})
+}
+
+// Redeem spends a ticket and begins the session that open makes of it, both or
+// neither. If open fails the ticket stays good. A ticket that was spent before
+// ends the session it was spent on, since one of the two bearers stole it. Fails
+// with ErrNoTicket or the error of open.
+func (s *Store) Redeem(secret, purpose string, open func(Ticket) (Session, error)) (Session, error) {
+	key := sha256.Sum256([]byte(secret))
+	var session Session
+	var refused error
+	err := s.update(func(t *tx) error {
+		session, refused = Session{}, nil
+		b, err := t.logins(bucketTickets)
+		if err != nil {
+			return err
+		}
+		var ticket Ticket
+		if value := b.Get(key[:]); value == nil {
+			refused = ErrNoTicket
+			return nil
+		} else if err := json.Unmarshal(value, &ticket); err != nil {
+			return err
+		}
+		switch {
+		case ticket.Purpose != purpose || ticket.Expires <= t.now:
+			refused = ErrNoTicket
+			return nil
+		case ticket.Session != "":
+			refused = ErrNoTicket
+			return t.endSession(ticket.Session)
+		}
+		if session, refused = open(ticket); refused != nil {
+			return nil
+		}
+		ticket.Session = session.ID
+		if err := putJSON(b, key[:], ticket); err != nil {
+			return err
+		}
+		return t.beginSession(session)
+	})
+	return session, errors.Join(err, refused)
+}
+
+// BeginSession keeps a new session.
+func (s *Store) BeginSession(session Session) error {
+	return s.update(func(t *tx) error { return t.beginSession(session) })
+}
+
+func (t *tx) beginSession(session Session) error {
+	b, err := t.logins(bucketSessions)
+	if err != nil {
+		return err
+	}
+	if err := trim(b, maxSessions-1, func(old *Session) (int64, bool) { return old.Used, false }); err != nil {
+		return err
+	}
+	session.Used = t.now
+	return putJSON(b, []byte(session.ID), session)
+}
+
+func (t *tx) endSession(id string) error {
+	b, err := t.logins(bucketSessions)
+	if err != nil {
+		return err
+	}
+	return b.Delete([]byte(id))
+}
+
+// Renew replaces a session's token by next, and returns the session. An older
+// token than the newest ends the session, with ErrStale: it was used twice, so
+// one of the two users stole it. Fails with ErrNoSession, or the error of check,
+// which leaves the session as it is.
+func (s *Store) Renew(id, token, next string, check func(Session) error) (Session, error) {
+	var session Session
+	var refused error
+	err := s.update(func(t *tx) error {
+		session, refused = Session{}, nil
+		b, err := t.logins(bucketSessions)
+		if err != nil {
+			return err
+		}
+		value := b.Get([]byte(id))
+		if value == nil {
+			refused = ErrNoSession
+			return nil
+		}
+		if err := json.Unmarshal(value, &session); err != nil {
+			return err
+		}
+		if refused = check(session); refused != nil {
+			return nil
+		}
+		if subtle.ConstantTimeCompare([]byte(session.Token), []byte(token)) != 1 {
+			refused = ErrStale
+			return b.Delete([]byte(id))
+		}
+		session.Token, session.Used = next, t.now
+		return putJSON(b, []byte(id), session)
+	})
+	return session, errors.Join(err, refused)
+}
+
+// EndSession forgets a session; its tokens are worth nothing from then on. One
+// that is not there is no error.
+func (s *Store) EndSession(id string) error {
+	return s.update(func(t *tx) error { return t.endSession(id) })
+}
+
+// trim removes the records that age calls dead, and of the rest the oldest until
+// at most limit are left.
+func trim[T any](b *bolt.Bucket, limit int, age func(*T) (at int64, dead bool)) error {
+	for {
+		var dead [][]byte
+		var oldest []byte
+		var oldestAt int64
+		live := 0
+		err := b.ForEach(func(key, value []byte) error {
+			record := new(T)
+			if err := json.Unmarshal(value, record); err != nil {
+				return err
+			}
+			// Keys point into the database's pages, which a deletion may move.
+			at, gone := age(record)
+			switch {
+			case gone:
+				dead = append(dead, bytes.Clone(key))
+				return nil
+			case oldest == nil || at < oldestAt:
+				oldest, oldestAt = bytes.Clone(key), at
+			}
+			live++
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if live > limit {
+			dead = append(dead, oldest)
+			live--
+		}
+		for _, key := range dead {
+			if err := b.Delete(key); err != nil {
+				return err
+			}
+		}
+		if live <= limit {
+			return nil
+		}
+	}
+}
