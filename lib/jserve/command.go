@@ -191,7 +191,11 @@ func (c *call) copy(p store.Path, value string) error {
 	if err != nil {
 		return err
 	}
-	e, err := c.store.Copy(c.user.name, p, to, c.user.quota)
+	put := c.store.Copy
+	if c.w.tamper.is(effectTrashCp) {
+		put = c.store.CopyIntoTrash
+	}
+	e, err := put(c.user.name, p, to, c.user.quota)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,8 @@ func (s *Server) route(r *http.Request) (style, func(*call) error) {
 		return styleJSON, signedIn(func(*call) error { return errNotFound })
 	case is("/opin/io/downloadPublic"), is("/p"), is("/s"):
 		return stylePlain, method(http.MethodGet, (*call).public)
+	case path == "/_jserve/faults":
+		return styleJSON, (*call).faults
 	case path == "/_jserve/stats":
 		return styleJSON, method(http.MethodGet, (*call).showStats)
 	}

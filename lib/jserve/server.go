@@ -50,6 +50,12 @@ type Config struct {
 	Now func() time.Time
 	// Latency is waited before each answer.
 	Latency time.Duration
+	// Rate limits how fast bodies come and go.
+	Rate Rate
+	// Faults are rules by which requests go wrong on purpose, in the grammar of
+	// docs/jserve.md, and Seed decides which ones do.
+	Faults string
+	Seed   uint64
 	// Log gets a line for each failed request, at level Error if that was the
 	// server's own trouble; nil means none.
 	Log *slog.Logger
@@ -70,6 +76,8 @@ type Server struct {
 	store *store.Store
 	users map[string]*account // by folded name and folded e-mail address
 	stats stats
+
+	trouble trouble
 }
 
 // New opens the store in cfg.Dir and makes the accounts that are not there yet.
@@ -88,6 +96,10 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	rules, err := parseFaults(cfg.Faults)
+	if err != nil {
+		return nil, err
+	}
 	st, err := store.Open(cfg.Dir, store.Options{Now: cfg.Now})
 	if err != nil {
 		return nil, err
@@ -103,7 +115,10 @@ func New(cfg Config) (*Server, error) {
 		}
 		users[store.Fold(u.Name)].name = stored.Name // as first spelled
 	}
-	return &Server{cfg: cfg, store: st, users: users}, nil
+	s := &Server{cfg: cfg, store: st, users: users}
+	s.trouble.setRules(rules, cfg.Seed)
+	s.trouble.setPace(cfg.Latency, cfg.Rate)
+	return s, nil
 }
 
 // Close closes the store.
@@ -153,15 +168,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil {
 		r.Body = &requestBody{ReadCloser: r.Body, call: c}
 	}
-	if s.cfg.Latency > 0 {
-		select {
-		case <-time.After(s.cfg.Latency):
-		case <-r.Context().Done():
-			return
-		}
-	}
 	style, handle := s.route(r)
-	err := handle(c)
+	err := c.disturb()
+	if err != nil && r.Context().Err() != nil {
+		return // the client did not want to wait
+	}
+	if err == nil {
+		err = handle(c)
+		c.sever()
+	}
 	if err == nil {
 		return
 	}
@@ -184,17 +199,28 @@ type response struct {
 	http.ResponseWriter
 	stats   *stats
 	control *http.ResponseController
-	begun   bool // the header is out
+	begun   bool    // the header is out
+	passed  bool    // and it has really gone, no fault kept it back
+	tamper  *tamper // what a fault does to the bodies; usually nil
 }
 
 func (w *response) WriteHeader(status int) {
 	w.begun = true
+	if w.tamper != nil && !w.tamper.header(w.Header()) {
+		return
+	}
+	w.passed = true
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *response) Write(p []byte) (int, error) {
 	w.begun = true
 	w.extend()
+	if w.tamper != nil {
+		n, err := w.tamper.write(w.ResponseWriter, p)
+		w.stats.bytesOut.Add(int64(n))
+		return n, err
+	}
 	n, err := w.ResponseWriter.Write(p)
 	w.stats.bytesOut.Add(int64(n))
 	return n, err
@@ -204,6 +230,9 @@ func (w *response) Write(p []byte) (int, error) {
 func (w *response) ReadFrom(r io.Reader) (int64, error) {
 	w.begun = true
 	w.extend()
+	if w.tamper != nil {
+		return io.Copy(struct{ io.Writer }{w}, r)
+	}
 	n, err := io.Copy(w.ResponseWriter, r)
 	w.stats.bytesOut.Add(n)
 	return n, err
@@ -223,7 +252,13 @@ type requestBody struct {
 
 func (b *requestBody) Read(p []byte) (int, error) {
 	_ = b.call.w.control.SetReadDeadline(time.Now().Add(stallTimeout))
-	n, err := b.ReadCloser.Read(p)
+	var n int
+	var err error
+	if t := b.call.w.tamper; t != nil {
+		n, err = t.read(b.ReadCloser, p)
+	} else {
+		n, err = b.ReadCloser.Read(p)
+	}
 	b.call.stats.bytesIn.Add(int64(n))
 	return n, err
 }

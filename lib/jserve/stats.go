@@ -11,7 +11,7 @@ import (
 // Kinds of request, as GET /_jserve/stats names them.
 var requestKinds = []string{
 	"customer", "get_user", "get_device", "get_mountpoint", "get_folder", "stat", "list", "liststream", "trash", "latest", "links",
-	"download", "share", "unshare", "public",
+	"download", "thumb", "share", "unshare", "public",
 	"mkdir", "dl", "dldir", "rm", "rmdir", "mv", "mvdir", "cp", "cphash", "create_device", "create_mountpoint",
 	"allocate", "upload", "upload_raw", "upload_multipart", "purge_trash",
 }

@@ -250,6 +250,26 @@ func sourceMissing(user string, p Path, dir bool) error {
 // Copy makes the file at to hold the current content and times of the one at
 // from, as a new revision if there is one already. Source: docs/protocol.md, section 7.6.
 func (s *Store) Copy(user string, from, to Path, quota int64) (Entry, error) {
+	return s.copy(user, from, to, quota, (*tx).addContent)
+}
+
+// CopyIntoTrash is Copy with a fault of the service: a copy onto a trashed file
+// succeeds, but stays in the trash. Source: docs/protocol.md, section 7.6.
+func (s *Store) CopyIntoTrash(user string, from, to Path, quota int64) (Entry, error) {
+	return s.copy(user, from, to, quota, func(t *tx, user ID, n *Node, r Revision, quota int64) error {
+		if n.Deleted == 0 {
+			return t.addContent(user, n, r, quota)
+		}
+		if err := t.replaced(n); err != nil {
+			return err
+		}
+		r.State, r.token = Completed, ""
+		return errors.Join(t.ref(r.MD5, r.Size), t.drop(n.addRevision(r)), t.put(n))
+	})
+}
+
+// copy has add give the target its content.
+func (s *Store) copy(user string, from, to Path, quota int64, add func(*tx, ID, *Node, Revision, int64) error) (Entry, error) {
 	return s.change(func(t *tx) ([]Node, error) {
 		chain, err := t.resolve(user, from)
 		if err != nil && !errors.Is(err, ErrNoPath) {
@@ -271,7 +291,7 @@ func (s *Store) Copy(user string, from, to Path, quota int64) (Entry, error) {
 		}
 		r := *src.Current()
 		r.Updated, r.token = t.now, ""
-		err = t.addContent(parents[0].ID, &n, r, quota)
+		err = add(t, parents[0].ID, &n, r, quota)
 		return append(parents, n), err
 	})
 }
