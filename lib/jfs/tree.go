@@ -114,22 +114,141 @@ type treeParser struct {
 // errStopped ends a listing whose reader wants no more of it.
 var errStopped = errors.New("the reader stopped")
 
+// treeElement is one element of a streamed listing, with its texts as they are.
+type treeElement struct {
+	kind                                         treeKind
+	path, filename, md5, size, created, modified string // of a file, and path of a folder
+	folders, files                               string // of the counts
+}
+
+type treeKind int
+
+const (
+	fileElement treeKind = iota
+	folderElement
+	countsElement
+)
+
+// treeSource reads the elements of a streamed listing, and io.EOF at the end of
+// the document. What makes them out of bytes is all that it knows.
+type treeSource interface {
+	next(*treeElement) error
+}
+
+// xmlTree is the treeSource that encoding/xml makes.
+type xmlTree struct {
+	d     *decoder
+	depth int // of elements around the next one
+}
+
+func newXMLTree(r io.Reader) (*xmlTree, error) {
+	d := newDecoder(r)
+	start, err := d.root()
+	if err != nil {
+		return nil, err
+	}
+	if name := start.Name.Local; strings.EqualFold(name, "html") || name == "error" {
+		return nil, unexpected(name)
+	}
+	return &xmlTree{d, 1}, nil
+}
+
+// next finds the elements that matter at any depth.
+func (x *xmlTree) next(e *treeElement) error {
+	for x.depth > 0 {
+		start, err := x.d.child()
+		if err == io.EOF {
+			x.depth--
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		*e = treeElement{}
+		switch start.Name.Local {
+		case "file":
+			e.kind = fileElement
+		case "folder":
+			e.kind = folderElement
+		case "stats":
+			e.kind = countsElement
+		default:
+			x.depth++
+			continue
+		}
+		return x.d.each(func(name string) error {
+			text, err := x.d.text()
+			if field := e.field(name); field != nil {
+				*field = text
+			}
+			return err
+		})
+	}
+	return io.EOF
+}
+
+// field returns the place for the text of an element inside e, nil if it does not
+// matter.
+func (e *treeElement) field(name string) *string {
+	switch name {
+	case "path":
+		return &e.path
+	case "filename":
+		return &e.filename
+	case "md5":
+		return &e.md5
+	case "size":
+		return &e.size
+	case "created":
+		return &e.created
+	case "modified":
+		return &e.modified
+	case "folders":
+		return &e.folders
+	case "files":
+		return &e.files
+	}
+	return nil
+}
+
 // parseTree hands out the entries of a streamed listing of root, given by the
 // wire names from the mount point on. It returns an error unless the listing
 // proves complete.
 func parseTree(r io.Reader, root []string, yield func(Entry, error) bool) error {
-	p := &treeParser{root: root, way: make([]level, 1, 16), yield: yield}
-	d := newDecoder(r)
-	start, err := d.root()
+	source, err := newXMLTree(r)
 	if err != nil {
 		return err
 	}
-	if name := start.Name.Local; strings.EqualFold(name, "html") || name == "error" {
-		return unexpected(name)
+	p := &treeParser{root: root, way: make([]level, 1, 16), yield: yield}
+	return p.run(source)
+}
+
+func (p *treeParser) run(source treeSource) error {
+	var e treeElement
+	for {
+		err := source.next(&e)
+		if err == io.EOF {
+			return p.finish()
+		}
+		if err != nil {
+			return err
+		}
+		switch e.kind {
+		case fileElement:
+			err = p.file(&e)
+		case folderElement:
+			err = p.folder(&e)
+		case countsElement:
+			err = p.counts(&e)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err := p.elements(d); err != nil {
-		return err
-	}
+}
+
+// finish compares the counts with what was there.
+func (p *treeParser) finish() error {
 	switch {
 	case !p.stats:
 		return listingError("the listing ends without its counts")
@@ -139,81 +258,18 @@ func parseTree(r io.Reader, root []string, yield func(Entry, error) bool) error 
 	return nil
 }
 
-// elements reads the elements inside the current one. Those that matter may
-// stand at any depth.
-func (p *treeParser) elements(d *decoder) error {
-	for depth := 1; depth > 0; {
-		start, err := d.child()
-		if err == io.EOF {
-			depth--
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		switch start.Name.Local {
-		case "folder":
-			err = p.folder(d)
-		case "file":
-			err = p.file(d)
-		case "stats":
-			err = p.counts(d)
-		default:
-			depth++
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fields reads the text of the elements inside the current one.
-func (d *decoder) fields(field func(name, text string)) error {
-	for {
-		start, err := d.child()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		name := start.Name.Local
-		text, err := d.text()
-		if err != nil {
-			return err
-		}
-		field(name, text)
-	}
-}
-
-func (p *treeParser) counts(d *decoder) error {
+func (p *treeParser) counts(x *treeElement) error {
 	if p.stats {
 		return listingError("the listing has its counts twice")
 	}
 	p.stats = true
-	p.saidFolders, p.saidFiles = -1, -1
-	return d.fields(func(name, text string) {
-		switch name {
-		case "folders":
-			p.saidFolders = lenientInt(text, -1)
-		case "files":
-			p.saidFiles = lenientInt(text, -1)
-		}
-	})
+	p.saidFolders, p.saidFiles = lenientInt(x.folders, -1), lenientInt(x.files, -1)
+	return nil
 }
 
-func (p *treeParser) folder(d *decoder) error {
-	var path string
-	if err := d.fields(func(name, text string) {
-		if name == "path" {
-			path = text
-		}
-	}); err != nil {
-		return err
-	}
+func (p *treeParser) folder(x *treeElement) error {
 	p.folders++
-	at, err := p.enter(path)
+	at, err := p.enter(x.path)
 	if err != nil {
 		return err
 	}
@@ -221,29 +277,9 @@ func (p *treeParser) folder(d *decoder) error {
 	return nil
 }
 
-func (p *treeParser) file(d *decoder) error {
-	var path, wire string
-	e := Entry{Kind: KindFile, Revision: Revision{State: record.StateCompleted, Size: SizeUnknown}}
-	if err := d.fields(func(name, text string) {
-		switch name {
-		case "path":
-			path = text
-		case "filename":
-			wire = text
-		case "md5":
-			e.MD5 = lenientMD5(text)
-		case "size":
-			e.Size = lenientInt(text, SizeUnknown)
-		case "modified":
-			e.Modified = lenientTime(text).Truncate(time.Second)
-		case "created":
-			e.Created = lenientTime(text).Truncate(time.Second)
-		}
-	}); err != nil {
-		return err
-	}
+func (p *treeParser) file(x *treeElement) error {
 	p.files++
-	at, err := p.enter(path)
+	at, err := p.enter(x.path)
 	if err != nil {
 		return err
 	}
@@ -251,11 +287,17 @@ func (p *treeParser) file(d *decoder) error {
 		at.met = true
 		p.folders++
 	}
-	local, foreign, err := fromWire(wire)
+	local, foreign, err := fromWire(x.filename)
 	if err != nil {
 		return err
 	}
-	e.Path, e.Foreign, e.wire = join(at.path, local), at.foreign || foreign, wire
+	e := Entry{
+		Path: join(at.path, local), Kind: KindFile, Foreign: at.foreign || foreign, wire: x.filename,
+		Revision: Revision{
+			State: record.StateCompleted, Size: lenientInt(x.size, SizeUnknown), MD5: lenientMD5(x.md5),
+			Created: lenientTime(x.created).Truncate(time.Second), Modified: lenientTime(x.modified).Truncate(time.Second),
+		},
+	}
 	if !p.yield(e, nil) {
 		return errStopped
 	}

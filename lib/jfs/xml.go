@@ -14,11 +14,12 @@ const maxToken = 1 << 20
 type decoder struct {
 	*xml.Decoder
 	in *boundedReader
+	at xml.StartElement // where each is
 }
 
 func newDecoder(r io.Reader) *decoder {
 	in := &boundedReader{r: r, left: maxToken}
-	d := &decoder{xml.NewDecoder(in), in}
+	d := &decoder{Decoder: xml.NewDecoder(in), in: in}
 	// The service writes UTF-8, whatever a declaration may say.
 	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
 	return d
@@ -74,6 +75,24 @@ func (d *decoder) child() (xml.StartElement, error) {
 			return t, nil
 		case xml.EndElement:
 			return xml.StartElement{}, io.EOF
+		}
+	}
+}
+
+// each calls visit for every element inside the current one, whose start is d.at
+// and which visit has to leave.
+func (d *decoder) each(visit func(name string) error) error {
+	for {
+		start, err := d.child()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		d.at = start
+		if err := visit(start.Name.Local); err != nil {
+			return err
 		}
 	}
 }
