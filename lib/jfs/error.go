@@ -22,7 +22,7 @@ import (
 // The kinds of errors, for errors.Is.
 var (
 	ErrNotExist    = errors.New("no such file or folder")
-	ErrExist       = errors.New("a file is in the place of a folder, or a folder in the place of a file")
+	ErrExist       = errors.New("something else has this name") // or is a folder where a file is meant, or the reverse
 	ErrAuth        = errors.New("not logged in")
 	ErrForbidden   = errors.New("not allowed")
 	ErrQuota       = errors.New("quota exceeded")

@@ -48,14 +48,19 @@ type Options struct {
 	Wrap func(http.RoundTripper) http.RoundTripper
 	// UserAgent is sent with every request.
 	UserAgent string
+	// Old, if set, keeps to the API that the service had before 2018.
+	Old *OldAPI
 }
 
 // Client speaks to the service. Make one with [New].
 type Client struct {
 	http   *http.Client
-	jfs    string // base address of XML requests, without a slash at the end
-	api    string // base address of JSON requests
-	secure bool   // upload addresses must be https as well
+	jfs    string  // base address of XML requests, without a slash at the end
+	api    string  // base address of JSON requests
+	up     string  // base address of uploads with the old API
+	web    string  // base address of public links
+	secure bool    // upload addresses must be https as well
+	old    *OldAPI // nil: the current API
 
 	user struct {
 		lock  chan struct{} // holds one token; guards value, and unlike a mutex can be waited for with a context
@@ -67,6 +72,8 @@ type Client struct {
 const (
 	jfsHost = "https://jfs.jottacloud.com"
 	apiHost = "https://api.jottacloud.com"
+	upHost  = "https://up.jottacloud.com"
+	webHost = "https://www.jottacloud.com"
 )
 
 // New returns a Client. It sends nothing yet.
@@ -74,14 +81,20 @@ func New(o Options) (*Client, error) {
 	if o.Credentials == nil {
 		return nil, errors.New("jfs.New: no credentials")
 	}
-	c := &Client{jfs: jfsHost, api: apiHost}
+	c := &Client{jfs: jfsHost, api: apiHost, up: upHost, web: webHost}
+	if o.Old != nil {
+		old := *o.Old
+		if c.old = &old; old.User == "" || strings.ContainsAny(old.User, "/?#") {
+			return nil, errors.New("jfs.New: the old API needs the user name of the account")
+		}
+	}
 	socket := ""
 	if o.Endpoint != "" {
 		base, sock, err := parseEndpoint(o.Endpoint)
 		if err != nil {
 			return nil, err
 		}
-		c.jfs, c.api, socket = base, base, sock
+		c.jfs, c.api, c.up, c.web, socket = base, base, base, base, sock
 	}
 	c.secure = strings.HasPrefix(c.api, "https:")
 	c.user.lock = make(chan struct{}, 1)
@@ -208,18 +221,18 @@ func (c *Client) entryURL(ctx context.Context, op string, p Path, query string) 
 	if err != nil {
 		return "", atPath(op, p, err)
 	}
-	return c.addressOf(ctx, escaped, query)
+	return c.addressAt(ctx, c.jfs, escaped, query)
 }
 
-// addressOf is entryURL for a path that is escaped already.
-func (c *Client) addressOf(ctx context.Context, escaped, query string) (string, error) {
+// addressAt is entryURL for a path that is escaped already, on the host base.
+func (c *Client) addressAt(ctx context.Context, base, escaped, query string) (string, error) {
 	customer, err := c.Customer(ctx)
 	if err != nil {
 		return "", err
 	}
 	var user strings.Builder
 	escape(&user, customer.Username)
-	address := c.jfs + "/jfs/" + user.String() + escaped
+	address := base + "/jfs/" + user.String() + escaped
 	if query != "" {
 		address += "?" + query
 	}
@@ -267,8 +280,8 @@ type Customer struct {
 }
 
 // Customer returns the account. It is asked for once and remembered: the
-// figures are those at the time of the first call. Source: docs/protocol.md,
-// section 5.
+// figures are those at the time of the first call; [Client.Account] asks anew.
+// Source: docs/protocol.md, section 5.
 func (c *Client) Customer(ctx context.Context) (Customer, error) {
 	select {
 	case c.user.lock <- struct{}{}:
@@ -278,6 +291,13 @@ func (c *Client) Customer(ctx context.Context) (Customer, error) {
 	}
 	if c.user.value != nil {
 		return *c.user.value, nil
+	}
+	if c.old != nil {
+		customer, err := c.oldCustomer(ctx)
+		if err == nil {
+			c.user.value = &customer
+		}
+		return customer, err
 	}
 	r := request{op: "ask for the account", method: http.MethodGet, url: c.api + "/account/v1/customer"}
 	resp, err := c.send(ctx, r)

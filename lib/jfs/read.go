@@ -63,11 +63,31 @@ func (e *Entry) Live() bool {
 	return e.Deleted.IsZero() && (e.Kind != KindFile || e.State == record.StateCompleted)
 }
 
+// Problem says why an entry cannot be read, nil if it can: ErrNotExist for what
+// is in the trash, ErrIncomplete for a file of which no revision was ever sent to
+// its end, ErrCorrupt for one that arrived damaged. A file with a complete
+// revision has no problem, whatever came after it. Source: docs/protocol.md,
+// section 2.1.
+func (e *Entry) Problem() error {
+	class, what := record.ClassNotFound, "it is in the trash"
+	switch {
+	case e.Live():
+		return nil
+	case !e.Deleted.IsZero():
+	case e.State == record.StateCorrupt:
+		class, what = record.ClassCorrupt, "its content arrived damaged; upload it again"
+	default:
+		class, what = record.ClassIncomplete, "its upload is not complete; upload it again"
+	}
+	return &Error{Op: "read", Path: Path(e.Path), Class: class, Message: what}
+}
+
 // Info is an entry asked for by itself.
 type Info struct {
 	Entry
 	UUID      string     // of a file
-	PublicURI string     // of a shared entry, else empty
+	PublicURI string     // of a shared entry, else empty; see [Client.LinkTo]
+	SharePath string     // of a shared entry, if the service says where its page is
 	Older     []Revision // before Revision, newest first; at most 4
 }
 
@@ -98,7 +118,7 @@ func (c *Client) node(ctx context.Context, op string, p Path, child func(Entry))
 
 // nodeAt is node for an entry that may be out of reach by its local name.
 func (c *Client) nodeAt(ctx context.Context, op string, p Path, escaped string, child func(Entry)) (Info, error) {
-	address, err := c.addressOf(ctx, escaped, "")
+	address, err := c.addressAt(ctx, c.jfs, escaped, "")
 	if err != nil {
 		return Info{}, err
 	}
@@ -267,6 +287,8 @@ func parseNode(r io.Reader, child func(Entry)) (Info, error) {
 	}
 	for _, a := range root.Attr {
 		switch a.Name.Local {
+		case "name":
+			info.wire = a.Value
 		case "uuid":
 			info.UUID = a.Value
 		case "deleted":
@@ -292,6 +314,8 @@ func parseNode(r io.Reader, child func(Entry)) (Info, error) {
 			err = d.DecodeElement(&modified, &start)
 		case "publicURI":
 			err = d.DecodeElement(&info.PublicURI, &start)
+		case "publicSharePath":
+			err = d.DecodeElement(&info.SharePath, &start)
 		case "currentRevision":
 			err = d.DecodeElement(&current, &start)
 		case "latestRevision":
@@ -357,72 +381,3 @@ func parseChildren(d *decoder, child func(Entry)) error {
 		child(entry)
 	}
 }
-
-// Open returns length bytes of the content of the file at p from offset on; a
-// negative length means up to the end. It is the newest complete revision. The
-// caller closes it. The range must lie in the file. Errors: ErrNotExist, ErrRange. Source: docs/protocol.md,
-// section 6.6.
-func (c *Client) Open(ctx context.Context, p Path, offset, length int64) (io.ReadCloser, error) {
-	const op = "download"
-	address, err := c.entryURL(ctx, op, p, "mode=bin")
-	if err != nil {
-		return nil, err
-	}
-	// A transport that unpacks gzip behind our back would break ranges.
-	header := http.Header{"Accept-Encoding": {"identity"}}
-	switch {
-	case length == 0:
-		return http.NoBody, nil
-	case length > 0:
-		header.Set("Range", "bytes="+itoa(offset)+"-"+itoa(offset+length-1))
-	case offset > 0:
-		header.Set("Range", "bytes="+itoa(offset)+"-")
-	}
-	resp, err := c.send(ctx, request{op: op, path: p, method: http.MethodGet, url: address, header: header})
-	if err != nil {
-		return nil, err
-	}
-	if offset > 0 && !startsAt(resp, offset) {
-		resp.Body.Close()
-		return nil, &Error{Op: op, Path: p, Class: record.ClassRange, Status: resp.StatusCode, Message: "the service answered with another part of the file"}
-	}
-	return &content{Reader: resp.Body, body: resp.Body, ctx: ctx, path: p, left: length}, nil
-}
-
-// startsAt reports whether an answer is a part that starts at offset.
-func startsAt(resp *http.Response, offset int64) bool {
-	return resp.StatusCode == http.StatusPartialContent &&
-		strings.HasPrefix(resp.Header.Get("Content-Range"), "bytes "+itoa(offset)+"-")
-}
-
-// content is the body of a download: errors get their kind, and an answer longer
-// than asked for is cut.
-type content struct {
-	io.Reader
-	body io.Closer
-	ctx  context.Context
-	path Path
-	left int64 // bytes still wanted; negative: all
-}
-
-func (c *content) Read(p []byte) (int, error) {
-	if c.left == 0 {
-		return 0, io.EOF
-	}
-	if c.left > 0 && int64(len(p)) > c.left {
-		p = p[:c.left]
-	}
-	n, err := c.Reader.Read(p)
-	if c.left > 0 {
-		c.left -= int64(n)
-		if err == io.EOF && c.left > 0 {
-			err = io.ErrUnexpectedEOF
-		}
-	}
-	if err != nil && err != io.EOF {
-		err = transportError(c.ctx, "download", c.path, err)
-	}
-	return n, err
-}
-
-func (c *content) Close() error { return c.body.Close() }

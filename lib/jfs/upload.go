@@ -41,23 +41,27 @@ type Allocation struct {
 // ErrExist, ErrNotExist if there is no such device. Source: docs/protocol.md,
 // section 8.1.
 func (c *Client) Allocate(ctx context.Context, p Path, content Content) (*Allocation, error) {
-	const op = "upload"
-	wire, err := p.wire()
-	if err != nil {
-		return nil, atPath(op, p, err)
+	return c.allocate(ctx, p, content, true)
+}
+
+// AllocateNew is [Client.Allocate] that replaces nothing: a live file with other
+// content at p is ErrExist. Source: docs/protocol.md, section 8.1.
+func (c *Client) AllocateNew(ctx context.Context, p Path, content Content) (*Allocation, error) {
+	return c.allocate(ctx, p, content, false)
+}
+
+const opUpload = "upload"
+
+func (c *Client) allocate(ctx context.Context, p Path, content Content, mayReplace bool) (*Allocation, error) {
+	if c.old != nil {
+		return c.oldAllocate(ctx, p, content, mayReplace)
 	}
-	body, err := json.Marshal(map[string]any{
-		"path":     "/jfs" + wire,
-		"bytes":    content.Size,
-		"md5":      content.MD5,
-		"created":  formatRFC3339(content.Created),
-		"modified": formatRFC3339(content.Modified),
-	})
+	body, err := allocateBody(p, content, mayReplace)
 	if err != nil {
-		return nil, &Error{Op: op, Path: p, Class: record.ClassInternal, Message: "the request cannot be written", Err: err}
+		return nil, err
 	}
 	r := request{
-		op: op, path: p, method: http.MethodPost, url: c.api + "/files/v1/allocate",
+		op: opUpload, path: p, method: http.MethodPost, url: c.api + "/files/v1/allocate",
 		header: http.Header{"Content-Type": {"application/json"}},
 		body:   bytes.NewReader(body), size: int64(len(body)),
 	}
@@ -65,18 +69,50 @@ func (c *Client) Allocate(ctx context.Context, p Path, content Content) (*Alloca
 	if err != nil {
 		return nil, err
 	}
-	var answer struct {
-		State     string `json:"state"`
-		UploadURL string `json:"upload_url"`
-		ResumePos int64  `json:"resume_pos"`
-	}
+	var answer allocateAnswer
 	if err := getJSON(r, ctx, resp, &answer); err != nil {
 		return nil, err
 	}
-	a := &Allocation{Path: p, Content: content, State: answer.State, Offset: answer.ResumePos, url: answer.UploadURL}
-	bad := func(what string) error {
-		return &Error{Op: op, Path: p, Class: record.ClassServer, Status: resp.StatusCode, Message: what, Retry: true}
+	a, err := c.allocation(p, content, &answer)
+	if err != nil {
+		return nil, &Error{Op: opUpload, Path: p, Class: record.ClassServer, Status: resp.StatusCode, Message: err.Error(), Retry: true}
 	}
+	return a, nil
+}
+
+// allocateBody returns the body of a request for an upload.
+func allocateBody(p Path, content Content, mayReplace bool) ([]byte, error) {
+	wire, err := p.wire()
+	if err != nil {
+		return nil, atPath(opUpload, p, err)
+	}
+	fields := map[string]any{
+		"path":     "/jfs" + wire,
+		"bytes":    content.Size,
+		"md5":      content.MD5,
+		"created":  formatRFC3339(content.Created),
+		"modified": formatRFC3339(content.Modified),
+	}
+	if !mayReplace {
+		fields["conflict_handler"] = "REJECT_CONFLICTS"
+	}
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return nil, &Error{Op: opUpload, Path: p, Class: record.ClassInternal, Message: "the request cannot be written", Err: err}
+	}
+	return body, nil
+}
+
+// allocateAnswer is the part of the answer to allocate that matters here.
+type allocateAnswer struct {
+	State     string `json:"state"`
+	UploadURL string `json:"upload_url"`
+	ResumePos int64  `json:"resume_pos"`
+}
+
+// allocation checks an answer to allocate.
+func (c *Client) allocation(p Path, content Content, answer *allocateAnswer) (*Allocation, error) {
+	a := &Allocation{Path: p, Content: content, State: answer.State, Offset: answer.ResumePos, url: answer.UploadURL}
 	switch a.State {
 	case record.StateCompleted:
 		a.Uploaded, a.Offset = true, content.Size
@@ -85,15 +121,12 @@ func (c *Client) Allocate(ctx context.Context, p Path, content Content) (*Alloca
 		a.Offset = 0
 	case record.StateIncomplete:
 	default:
-		return nil, bad("the answer has the unknown state " + quoted(answer.State))
+		return nil, errors.New("the answer has the unknown state " + quoted(answer.State))
 	}
 	if a.Offset < 0 || a.Offset > content.Size {
-		return nil, bad("the service claims to have " + itoa(a.Offset) + " of " + itoa(content.Size) + " bytes")
+		return nil, errors.New("the service claims to have " + itoa(a.Offset) + " of " + itoa(content.Size) + " bytes")
 	}
-	if err := c.checkUploadURL(a.url); err != nil {
-		return nil, bad(err.Error())
-	}
-	return a, nil
+	return a, c.checkUploadURL(a.url)
 }
 
 // checkUploadURL makes sure that credentials and content do not leave a safe
@@ -116,13 +149,16 @@ func (c *Client) checkUploadURL(address string) error {
 // kept but some are missing, ErrCorrupt if the MD5 is another, ErrNotExist if the
 // allocation has expired, ErrQuota. Source: docs/protocol.md, section 8.2.
 func (c *Client) Upload(ctx context.Context, a *Allocation, body io.Reader) error {
-	const op = "upload"
+	lent := &lentReader{r: body}
+	defer lent.giveBack()
+	if c.old != nil {
+		return c.oldUpload(ctx, a, lent)
+	}
+	const op = opUpload
 	header := http.Header{"Content-Type": {"application/octet-stream"}}
 	if a.Offset > 0 {
 		header.Set("Range", "bytes="+itoa(a.Offset)+"-"+itoa(a.Content.Size-1))
 	}
-	lent := &lentReader{r: body}
-	defer lent.giveBack()
 	r := request{
 		op: op, path: a.Path, method: http.MethodPost, url: a.url, header: header,
 		body: lent, size: a.Content.Size - a.Offset,
@@ -187,12 +223,7 @@ func (c *Client) TouchFile(ctx context.Context, p Path, content Content) error {
 	}
 	resp, err := c.send(ctx, request{
 		op: op, path: p, method: http.MethodPost, url: address,
-		header: http.Header{
-			"Jsize":     {itoa(content.Size)},
-			"Jmd5":      {content.MD5},
-			"Jcreated":  {FormatTime(content.Created)},
-			"Jmodified": {FormatTime(content.Modified)},
-		},
+		header: contentHeader(content),
 	})
 	if err != nil {
 		return err
