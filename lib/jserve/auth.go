@@ -58,26 +58,38 @@ func signedIn(h func(*call) error) func(*call) error {
 }
 
 // authenticate returns the account that an Authorization header proves, or nil.
-// Each scheme is one case; bearer tokens will be another.
 func (s *Server) authenticate(header string) *account {
 	scheme, rest, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "Basic") {
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
+		return s.bearer(rest)
+	case strings.EqualFold(scheme, "Basic"):
+		name, password, err := parseBasic(rest)
+		if err != nil {
+			return nil
+		}
+		return s.checkPassword(name, password)
+	}
+	return nil
+}
+
+// bearer returns the account of an access token that has not expired, or nil.
+func (s *Server) bearer(token string) *account {
+	c, err := s.login.keys.verify(strings.TrimSpace(token), tokenAccess)
+	if err != nil || s.cfg.Now().Unix() >= c.Expires {
 		return nil
 	}
-	name, password, err := parseBasic(rest)
-	if err != nil {
-		return nil
-	}
-	user := s.users[store.Fold(name)]
-	want := [sha256.Size]byte{} // unknown users cost the same comparison
-	if user != nil {
-		want = user.password
+	return s.users[store.Fold(c.User)]
+}
+
+// hasPassword compares in constant time; a nil account costs the same and has none.
+func (a *account) hasPassword(password string) bool {
+	want := [sha256.Size]byte{}
+	if a != nil {
+		want = a.password
 	}
 	got := sha256.Sum256([]byte(password))
-	if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-		return nil
-	}
-	return user
+	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && a != nil
 }
 
 // parseBasic decodes the credentials of HTTP Basic.

@@ -31,6 +31,14 @@ func (s *Server) route(r *http.Request) (style, func(*call) error) {
 		return styleJSON, signedIn(method(http.MethodPost, (*call).purgeTrash))
 	case path == "/account/v1/customer":
 		return styleJSON, signedIn(method(http.MethodGet, (*call).customer))
+	case is("/auth/realms"):
+		return styleJSON, (*call).openID
+	case path == "/auth/v1/register":
+		return styleJSON, method(http.MethodPost, guarded((*call).register))
+	case path == "/auth/v1/token":
+		return styleJSON, method(http.MethodPost, guarded((*call).legacyToken))
+	case path == "/_jserve/login-token":
+		return stylePlain, method(http.MethodPost, guarded((*call).loginToken))
 	case is("/files"), is("/account"), is("/auth"):
 		return styleJSON, signedIn(func(*call) error { return errNotFound })
 	case is("/opin/io/downloadPublic"), is("/p"), is("/s"):

@@ -48,6 +48,8 @@ type Config struct {
 	Host string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// TokenTTL is how long access tokens are good; 0 means an hour.
+	TokenTTL time.Duration
 	// Latency is waited before each answer.
 	Latency time.Duration
 	// Rate limits how fast bodies come and go.
@@ -76,6 +78,7 @@ type Server struct {
 	store *store.Store
 	users map[string]*account // by folded name and folded e-mail address
 	stats stats
+	login logins
 
 	trouble trouble
 }
@@ -116,6 +119,9 @@ func New(cfg Config) (*Server, error) {
 		users[store.Fold(u.Name)].name = stored.Name // as first spelled
 	}
 	s := &Server{cfg: cfg, store: st, users: users}
+	if err := s.login.open(st, cfg.TokenTTL); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	s.trouble.setRules(rules, cfg.Seed)
 	s.trouble.setPace(cfg.Latency, cfg.Rate)
 	return s, nil

@@ -14,6 +14,7 @@ var requestKinds = []string{
 	"download", "thumb", "share", "unshare", "public",
 	"mkdir", "dl", "dldir", "rm", "rmdir", "mv", "mvdir", "cp", "cphash", "create_device", "create_mountpoint",
 	"allocate", "upload", "upload_raw", "upload_multipart", "purge_trash",
+	"discovery", "login_token", "login_page", "token_password", "token_code", "token_refresh", "token_legacy", "register", "userinfo", "logout",
 }
 
 // stats counts what the server does. The zero value is ready.
@@ -22,6 +23,7 @@ type stats struct {
 	bytesOut      atomic.Int64 // answer bodies, as sent (after gzip)
 	uploadBytes   atomic.Int64 // file content received
 	downloadBytes atomic.Int64 // file content sent
+	tokenReuse    atomic.Int64 // refresh tokens shown a second time
 
 	mu       sync.Mutex
 	requests map[string]int64 // guarded by mu
@@ -56,6 +58,7 @@ type Stats struct {
 	BytesOut      int64            `json:"bytes_out"`      // of answer bodies, as sent
 	UploadBytes   int64            `json:"upload_bytes"`   // of file content received
 	DownloadBytes int64            `json:"download_bytes"` // of file content sent
+	TokenReuse    int64            `json:"token_reuse"`    // refresh tokens shown a second time, each the end of a login
 }
 
 // Stats returns the counters.
@@ -74,6 +77,7 @@ func (s *Server) Stats() Stats {
 	}
 	out.BytesIn, out.BytesOut = s.stats.bytesIn.Load(), s.stats.bytesOut.Load()
 	out.UploadBytes, out.DownloadBytes = s.stats.uploadBytes.Load(), s.stats.downloadBytes.Load()
+	out.TokenReuse = s.stats.tokenReuse.Load()
 	return out
 }
 

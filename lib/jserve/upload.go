@@ -141,7 +141,8 @@ type allocateAnswer struct {
 
 // external is what absolute URLs begin with.
 func (c *call) external() string {
-	if c.cfg.ExternalURL != "" {
+	// Clients that use the service's own names come through the proxy and have to stay there.
+	if host, _, _ := strings.Cut(c.r.Host, ":"); c.cfg.ExternalURL != "" && !IsServiceHost(strings.ToLower(host)) {
 		return strings.TrimSuffix(c.cfg.ExternalURL, "/")
 	}
 	if c.r.TLS != nil {
