@@ -2,7 +2,8 @@
 //
 // Usage:
 //
-//	jserve --data DIR --user NAME [--listen ADDR] [--password-file FILE]
+//	jserve --data DIR --user NAME [--listen ADDR] [--proxy ADDR] [--password-file FILE]
+//	jserve ca --data DIR
 //
 // It runs in the foreground until a signal, and keeps all it has in DIR.
 package main
@@ -27,6 +28,14 @@ const long = `Serves an account like one at Jottacloud, out of a directory on th
 Clients of the service work with it unchanged; the programs of this toolkit are
 pointed at it with JOTTA_ENDPOINT.
 
+With --proxy, programs that were made for the service itself need not even be
+pointed here: run them with HTTPS_PROXY set to that address and with the
+certificate trusted that "jserve ca --data DIR" prints. The proxy answers for the
+names of the service, refuses all others, and listens on this machine only.
+
+A personal login token, as the service's web pages have them, comes from
+POST /_jserve/login-token.
+
 Contents are stored once each, by MD5 and size. What the server has acknowledged
 survives a crash or a power cut. One server at a time can use a directory.
 
@@ -41,6 +50,7 @@ bytes came and went; from this machine it needs no password.`
 
 const example = `  JSERVE_PASSWORD=secret jserve --data ~/jserve --listen 127.0.0.1:7070 --user me
   JOTTA_ENDPOINT=http://127.0.0.1:7070 JOTTACLOUD_USERNAME=me JOTTACLOUD_PASSWORD=secret jls /Jotta/Archive
+  HTTPS_PROXY=http://127.0.0.1:7071 rclone --ca-cert ca.pem lsd remote:   # jserve --proxy 127.0.0.1:7071
   curl -s http://127.0.0.1:7070/_jserve/stats | jq .requests`
 
 // options are the flags.
@@ -48,13 +58,14 @@ type options struct {
 	data, listen, readyFile      string
 	user, password, passwordFile string
 	tlsCert, tlsKey, externalURL string
+	proxy, proxyReadyFile        string
 	quota                        int64
-	latency                      time.Duration
+	tokenTTL, latency            time.Duration
 }
 
 func main() {
 	cmd := command.New("jserve", "serve a Jottacloud-compatible account from a directory")
-	cmd.Long, cmd.Example = long, example
+	cmd.Long, cmd.Example, cmd.Args = long, example, "[ca]"
 	var o options
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "", "keep everything in `DIR`; made if it is not there")
@@ -67,6 +78,9 @@ func main() {
 	f.StringVar(&o.tlsCert, "tls-cert", "", "speak TLS with the certificate in `FILE`")
 	f.StringVar(&o.tlsKey, "tls-key", "", "the certificate's key, in `FILE`")
 	f.StringVar(&o.externalURL, "external-url", "", "`URL` that clients reach the server by, if not what they ask for")
+	f.StringVar(&o.proxy, "proxy", "", "be an HTTP proxy on `ADDR`, too, that answers for the service's host names")
+	f.StringVar(&o.proxyReadyFile, "proxy-ready-file", "", "write the proxy's address to `FILE`, before --ready-file")
+	f.DurationVar(&o.tokenTTL, "token-ttl", time.Hour, "let access tokens expire after this long")
 	f.DurationVar(&o.latency, "latency", 0, "wait this long before each answer")
 	if err := f.MarkHidden("latency"); err != nil {
 		panic(err) // it is declared above
@@ -74,7 +88,15 @@ func main() {
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
 
+// subcommands are what jserve does besides serving.
+var subcommands = map[string]func(ctx context.Context, env *command.Env, o options, args []string) error{
+	"ca": printCA,
+}
+
 func run(ctx context.Context, env *command.Env, o options) error {
+	if len(env.Args) > 0 && subcommands[env.Args[0]] != nil {
+		return subcommands[env.Args[0]](ctx, env, o, env.Args[1:])
+	}
 	if err := o.check(env.Args); err != nil {
 		return err
 	}
@@ -91,7 +113,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	srv, err := jserve.New(jserve.Config{
 		Dir:         o.data,
 		Users:       []jserve.User{{Name: o.user, Password: password, Quota: o.quota}},
-		ExternalURL: o.externalURL, Latency: o.latency, Log: logger(env),
+		ExternalURL: o.externalURL, TokenTTL: o.tokenTTL, Latency: o.latency, Log: logger(env),
 	})
 	if errors.Is(err, store.ErrInUse) {
 		return command.Exit(command.ExitBusy, err)
@@ -103,6 +125,10 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	if err != nil {
 		return errors.Join(err, srv.Close())
 	}
+	front, err := openProxy(o, srv, logger(env))
+	if err != nil {
+		return errors.Join(err, ln.Close(), srv.Close())
+	}
 	addr := ln.Addr().String()
 	if o.tlsCert != "" {
 		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
@@ -111,10 +137,10 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	if o.readyFile != "" {
 		// The port takes connections already; they wait until Serve gets to them.
 		if err := announce(o.readyFile, addr); err != nil {
-			return errors.Join(fmt.Errorf("write the ready file: %w", err), ln.Close(), srv.Close())
+			return errors.Join(fmt.Errorf("write the ready file: %w", err), ln.Close(), front.close(), srv.Close())
 		}
 	}
-	return errors.Join(srv.Serve(ctx, ln), srv.Close())
+	return errors.Join(front.serve(ctx, func(ctx context.Context) error { return srv.Serve(ctx, ln) }), srv.Close())
 }
 
 // announce writes the address to a file that is never seen half written. It does
@@ -136,6 +162,8 @@ func (o *options) check(args []string) error {
 		return command.Usagef("--data is missing: the directory to keep everything in")
 	case o.user == "":
 		return command.Usagef("--user is missing: the name of the account")
+	case o.tokenTTL < time.Second:
+		return command.Usagef("--token-ttl %s is too short; the shortest is 1s", o.tokenTTL)
 	case (o.tlsCert == "") != (o.tlsKey == ""):
 		return command.Usagef("--tls-cert and --tls-key go together")
 	case o.password != "" && o.passwordFile != "":
