@@ -81,12 +81,14 @@ func (c *Client) RestoreDir(ctx context.Context, p Path, trashed time.Time) (fil
 	if info.Kind != KindFolder {
 		return 0, isFile(p).(*Error).doing(opRestore)
 	}
-	return c.restoreDir(ctx, p, trashed)
+	return c.restoreDir(ctx, p, !info.Deleted.IsZero(), trashed)
 }
 
-func (c *Client) restoreDir(ctx context.Context, p Path, trashed time.Time) (files int64, err error) {
-	if err := c.command(ctx, opRestore, p, "mkDir=true"); err != nil {
-		return 0, err
+func (c *Client) restoreDir(ctx context.Context, p Path, gone bool, trashed time.Time) (files int64, err error) {
+	if gone {
+		if err := c.command(ctx, opRestore, p, "mkDir=true"); err != nil {
+			return 0, err
+		}
 	}
 	var children []Entry
 	if _, err := c.node(ctx, opRestore, p, func(e Entry) { children = append(children, e) }); err != nil {
@@ -115,7 +117,7 @@ func (c *Client) restoreDir(ctx context.Context, p Path, trashed time.Time) (fil
 			files++
 			continue
 		}
-		n, err := c.restoreDir(ctx, at, trashed)
+		n, err := c.restoreDir(ctx, at, !e.Deleted.IsZero(), trashed)
 		files += n
 		if err != nil && (ctx.Err() != nil || !isForeign(err)) {
 			return files, err

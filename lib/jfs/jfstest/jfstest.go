@@ -24,9 +24,14 @@ import (
 	"jottatools/lib/record"
 )
 
+// Options say what a client or a service is known not to do.
+type Options struct {
+	NoResume bool // an upload that broke off starts from its beginning
+}
+
 // Run tests the client in the folder root, which must not exist and is gone
 // afterwards. Nothing outside root is touched.
-func Run(t *testing.T, c *jfs.Client, root jfs.Path) {
+func Run(t *testing.T, c *jfs.Client, root jfs.Path, o Options) {
 	s := suite{c, root}
 	t.Cleanup(func() {
 		if err := c.RemoveDir(context.Background(), root); err != nil && !errors.Is(err, jfs.ErrNotExist) {
@@ -35,7 +40,9 @@ func Run(t *testing.T, c *jfs.Client, root jfs.Path) {
 	})
 	t.Run("Folders", s.folders)
 	t.Run("Upload", s.upload)
-	t.Run("Resume", s.resume)
+	if !o.NoResume {
+		t.Run("Resume", s.resume)
+	}
 	t.Run("Damaged", s.damaged)
 	t.Run("Touch", s.touch)
 	t.Run("Names", s.names)
@@ -45,6 +52,15 @@ func Run(t *testing.T, c *jfs.Client, root jfs.Path) {
 	t.Run("Download", s.download)
 	t.Run("Missing", s.missing)
 	t.Run("Conflicts", s.conflicts)
+	t.Run("Move", s.move)
+	t.Run("MoveDir", s.moveDir)
+	t.Run("Copy", s.copy)
+	t.Run("Restore", s.restore)
+	t.Run("Revisions", s.revisions)
+	t.Run("States", s.states)
+	t.Run("ListAll", s.listAll)
+	t.Run("Share", s.share)
+	t.Run("Thumbnail", s.thumbnail)
 }
 
 type suite struct {
@@ -191,10 +207,16 @@ func (s suite) resume(t *testing.T) {
 	if err := s.c.Upload(t.Context(), a, part(text[:500_000])); err == nil {
 		t.Fatal("Upload of a part = nil")
 	}
-	if info := s.stat(t, p); info.Live() || info.State != record.StateIncomplete {
-		t.Errorf("Stat = %+v, want state INCOMPLETE", info)
-	}
 	// The service may still be busy with the end of the broken connection.
+	var info jfs.Info
+	for range 1000 {
+		if info, err = s.c.Stat(t.Context(), p); err == nil {
+			break
+		}
+	}
+	if err != nil || info.Live() || info.State != record.StateIncomplete {
+		t.Errorf("Stat = %+v, %v, want state INCOMPLETE", info, err)
+	}
 	for range 1000 {
 		a, err = s.c.Allocate(t.Context(), p, content)
 		if err != nil {
@@ -207,7 +229,15 @@ func (s suite) resume(t *testing.T) {
 	if a.Uploaded || a.Offset == 0 || a.Offset > 500_000 {
 		t.Fatalf("Allocate = %+v, want to go on from at most 500000", a)
 	}
-	want(t, "Upload of the rest", s.c.Upload(t.Context(), a, strings.NewReader(text[a.Offset:])), nil)
+	err = s.c.Upload(t.Context(), a, strings.NewReader(text[a.Offset:]))
+	// With the old API the end of the broken connection can come in between; what
+	// helps then is what always does (docs/protocol.md, section 18).
+	for try := 0; try < 10 && (errors.Is(err, jfs.ErrIncomplete) || errors.Is(err, jfs.ErrCorrupt)); try++ {
+		if a, err = s.c.Allocate(t.Context(), p, content); err == nil {
+			err = s.c.Upload(t.Context(), a, strings.NewReader(text[a.Offset:]))
+		}
+	}
+	want(t, "Upload of the rest", err, nil)
 	if info := s.stat(t, p); info.MD5 != content.MD5 || !info.Live() {
 		t.Errorf("Stat = %+v", info)
 	}
