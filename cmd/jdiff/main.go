@@ -51,6 +51,7 @@ at all, and no more than --max-delete is gone.`
 	f.BoolVar(&o.Prune, "prune", false, "propose to delete what is gone from the source")
 	f.BoolVar(&o.PruneIgnored, "prune-ignored", false, "with --prune: what is ignored counts as gone")
 	f.StringVar(&o.maxDelete, "max-delete", o.MaxDelete.String(), "with --prune: propose no deletion at all beyond `N|P%` entries")
+	f.Int64Var(&o.Base, "max-delete-base", 0, "the share in --max-delete is of at most `N` entries (default: of all that are stored)")
 	f.StringVar(&o.format, "format", "ndjson", "write `ndjson`, or combined: one symbol (= + - * !) and path a line")
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
@@ -101,7 +102,7 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 
 // plan writes the plan in the format that was asked for.
 func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, error), o options) error {
-	var held error // deletions that were withheld: the rest of the plan is whole all the same
+	var held *diff.WithheldError // the rest of the plan is whole all the same
 	join := func(in *record.Reader, emit diff.Emit) error {
 		target, err := list()
 		if err != nil {
@@ -109,8 +110,8 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 		}
 		defer target.Close()
 		err = diff.Plan(ctx, in, func() iter.Seq2[*record.Record, error] { return target.Sorted() }, emit, o.Options)
-		if errors.Is(err, diff.ErrWithheld) {
-			held, err = withheld(err), nil
+		if errors.As(err, &held) {
+			return nil
 		}
 		return err
 	}
@@ -118,19 +119,28 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 		o.ShowGone = true
 		out := bufio.NewWriter(env.Stdout)
 		err := env.Consume(func(in *record.Reader) error { return join(in, diff.Combined(out)) })
-		return errors.Join(err, held, out.Flush())
+		return errors.Join(err, withheld(held), out.Flush())
 	}
-	err := env.Filter(func(in *record.Reader, out *record.Writer) error { return join(in, out.Write) })
-	return errors.Join(err, held)
+	err := env.Filter(func(in *record.Reader, out *record.Writer) error {
+		err := join(in, out.Write)
+		if held != nil {
+			out.Withhold(held.Deletions)
+		}
+		return err
+	})
+	return errors.Join(err, withheld(held))
 }
 
 // withheld gives the code for deletions that a brake held back. An input that is
 // not clean has a code of its own.
-func withheld(err error) error {
-	if brake := (*diff.BrakeError)(nil); errors.As(err, &brake) {
-		return command.Exit(command.ExitLimit, err)
+func withheld(held *diff.WithheldError) error {
+	if held == nil {
+		return nil
 	}
-	return command.Exit(command.ExitPartial, err)
+	if brake := (*diff.BrakeError)(nil); errors.As(held, &brake) {
+		return command.Exit(command.ExitLimit, held)
+	}
+	return command.Exit(command.ExitPartial, held)
 }
 
 func open(name string, stdin io.Reader) (io.ReadCloser, error) {

@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -86,7 +87,18 @@ func run(ctx context.Context, env *command.Env, o transfer.UploadOptions, bwlimi
 	}
 	progress := env.Progress()
 	o.Expect, o.Progress, o.NoMore = progress.Expect, progress.Add, progress.ExpectNoMore
-	return env.Filter(func(in *record.Reader, out *record.Writer) error {
-		return transfer.Upload(ctx, in, out, service, o)
+	var held *transfer.WithheldError
+	err := env.Filter(func(in *record.Reader, out *record.Writer) error {
+		err := transfer.Upload(ctx, in, out, service, o)
+		if only, ok := err.(*transfer.WithheldError); ok {
+			held = only
+			out.Withhold(held.Deletions)
+			return nil
+		}
+		return err
 	})
+	if held != nil {
+		err = errors.Join(err, command.Exit(command.ExitLimit, held))
+	}
+	return err
 }

@@ -72,11 +72,21 @@ func run(ctx context.Context, env *command.Env, o transfer.DeleteOptions, tps fl
 	}
 	progress := env.Progress()
 	o.Info, o.Expect, o.Progress = env.Infof, progress.Expect, progress.Add
-	return env.Filter(func(in *record.Reader, out *record.Writer) error {
+	var held *transfer.WithheldError
+	err := env.Filter(func(in *record.Reader, out *record.Writer) error {
 		err := transfer.Delete(ctx, in, out, service, o)
-		if errors.Is(err, transfer.ErrWithheld) {
-			err = command.Exit(command.ExitInput, err)
+		if only, ok := err.(*transfer.WithheldError); ok {
+			held = only
+			out.Withhold(held.Deletions)
+			return nil
 		}
 		return err
 	})
+	switch {
+	case held == nil:
+		return err
+	case errors.Is(held, record.ErrErrors):
+		return errors.Join(err, command.Exit(command.ExitPartial, held))
+	}
+	return errors.Join(err, command.Exit(command.ExitInput, held))
 }

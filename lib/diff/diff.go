@@ -26,6 +26,7 @@ type Options struct {
 	Prune        bool   // propose to delete what is gone from the source
 	PruneIgnored bool   // what is ignored counts as gone
 	MaxDelete    Limit  // with Prune: propose no deletion at all beyond this
+	Base         int64  // a percentage in MaxDelete is of at most so many entries; 0: of all that are stored
 	ShowGone     bool   // report what only the target has, with action none
 
 	// Check, if set, returns the path under which the target would list an entry,
@@ -78,6 +79,7 @@ type plan struct {
 	second   bool // the sorted rest of a source that was out of order
 	files    int64
 	stored   int64         // entries of the target
+	unsaved  int64         // files that the target has no version of, and that this run cannot send
 	clash    string        // source path that cannot be stored as its kind; all beneath it is stuck too
 	gone     record.Spool  // candidates for deletion, in tree order
 	unpaired record.Sorter // loose keys of source entries that the target lacks
@@ -159,6 +161,9 @@ func (p *plan) sourceOnly(l *record.Record) error {
 	}
 	switch {
 	case leftAlone(l):
+		if l.Kind == record.KindFile && l.Reason == record.ReasonChanging {
+			p.unsaved++
+		}
 		return p.leave(l)
 	case p.clash != "" && record.Under(l.Path, p.clash):
 		return p.conflict(l)

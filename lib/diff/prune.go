@@ -36,9 +36,12 @@ func (l Limit) String() string {
 	return strconv.FormatInt(l.N, 10)
 }
 
-func (l Limit) exceeded(deletions, stored int64) bool {
+// exceeded reports whether there are too many deletions. The share is that of
+// base: of what was stored when all was well, and not of what a wrong source has
+// added since.
+func (l Limit) exceeded(deletions, base int64) bool {
 	if l.Percent {
-		return deletions*100 > stored*l.N
+		return deletions*100 > base*l.N
 	}
 	return deletions > l.N
 }
@@ -62,14 +65,21 @@ func (p *plan) prune(ctx context.Context, source *record.Reader) error {
 		return err
 	}
 	defer doomed.Close()
+	base := p.stored
+	if p.opts.Base > 0 {
+		base = min(base, p.opts.Base)
+	}
 	switch {
 	case n == 0:
 		return nil
 	case p.files == 0:
 		return withheld(n, &BrakeError{"it has no file at all; is it mounted?"})
-	case p.opts.MaxDelete.exceeded(n, p.stored):
+	case p.unsaved > 0:
+		// What is gone may have been renamed to what is changing.
+		return withheld(n, &BrakeError{fmt.Sprintf("%d new files in it were changing and are not stored yet; run it again", p.unsaved)})
+	case p.opts.MaxDelete.exceeded(n, base):
 		return withheld(n, &BrakeError{fmt.Sprintf(
-			"of the %d entries stored that is more than --max-delete %v allows; if it is right, give a higher limit", p.stored, p.opts.MaxDelete)})
+			"of %d entries that is more than --max-delete %v allows; if it is right, give a higher limit", base, p.opts.MaxDelete)})
 	}
 	for r, err := range doomed.Sorted() {
 		if err != nil {
@@ -82,9 +92,22 @@ func (p *plan) prune(ctx context.Context, source *record.Reader) error {
 	return nil
 }
 
-func withheld(n int64, why error) error {
-	return fmt.Errorf("%w: %d entries are gone from the source, but %w", ErrWithheld, n, why)
+// WithheldError says how many deletions were not proposed, and why. It wraps
+// [ErrWithheld] and the reason.
+type WithheldError struct {
+	Deletions int64
+	Reason    error
 }
+
+// Error returns the number and the reason.
+func (e *WithheldError) Error() string {
+	return fmt.Sprintf("%v: %d entries are gone from the source, but %v", ErrWithheld, e.Deletions, e.Reason)
+}
+
+// Unwrap returns ErrWithheld and the reason.
+func (e *WithheldError) Unwrap() []error { return []error{ErrWithheld, e.Reason} }
+
+func withheld(n int64, why error) error { return &WithheldError{n, why} }
 
 // doomed returns the candidates for deletion that are within the scope of the
 // source and resemble no entry of it, in tree order.

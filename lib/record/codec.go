@@ -287,9 +287,10 @@ func decodeEnd(line string) (End, error) {
 		Stage    string   `json:"stage"`
 		Records  *int64   `json:"records"`
 		Bytes    int64    `json:"bytes"`
-		Errors   int64    `json:"errors"`
+		Errors   *int64   `json:"errors"`
 		Complete bool     `json:"complete"`
 		Scope    []string `json:"scope"`
+		Withheld int64    `json:"withheld"`
 	}
 	if err := json.Unmarshal([]byte(line), &e); err != nil {
 		return End{}, fmt.Errorf("the end record cannot be read: %w", err)
@@ -300,10 +301,13 @@ func decodeEnd(line string) (End, error) {
 	if e.Records == nil {
 		return End{}, errors.New(`the end record has no "records"`)
 	}
-	end := End{Version: e.Version, Stage: e.Stage, Records: *e.Records, Bytes: e.Bytes, Errors: e.Errors, Complete: e.Complete, Scope: e.Scope}
+	end := End{Version: e.Version, Stage: e.Stage, Records: *e.Records, Bytes: e.Bytes, Errors: -1, Complete: e.Complete, Scope: e.Scope, Withheld: e.Withheld}
+	if e.Errors != nil {
+		end.Errors = *e.Errors
+	}
 	err := eachMember(line, func(key, _, member string) error {
 		switch key {
-		case "kind", "v", "stage", "records", "bytes", "errors", "complete", "scope":
+		case "kind", "v", "stage", "records", "bytes", "errors", "complete", "scope", "withheld":
 		default:
 			end.extra += "," + member
 		}
@@ -329,6 +333,9 @@ func (e *End) append(b []byte) []byte {
 			b = appendString(b, s)
 		}
 		b = append(b, ']')
+	}
+	if e.Withheld != 0 {
+		b = appendInt(b, "withheld", e.Withheld)
 	}
 	b = append(b, e.extra...)
 	return append(b, '}')

@@ -21,6 +21,9 @@ var (
 	ErrIncomplete = errors.New("the stream is marked incomplete")
 	// ErrMiscounted: the end record counts other records than were read.
 	ErrMiscounted = errors.New("the stream is not as long as its end record says")
+	// ErrErrors: the stream is whole, but entries in it carry errors. Only Clean
+	// minds.
+	ErrErrors = errors.New("entries of the stream have errors")
 	// ErrMalformed: a line is not a record.
 	ErrMalformed = errors.New("malformed line")
 )
@@ -44,6 +47,7 @@ type Reader struct {
 	unpack  io.Closer // the decompressor, if there is one
 	line    int
 	read    int64
+	failed  int64 // records that carry an error
 	bad     int64
 	end     *End
 	started bool
@@ -82,6 +86,9 @@ func (r *Reader) Next() (*Record, bool) {
 				r.malformed(lineErr)
 			} else if rec != nil {
 				r.read++
+				if rec.Error != nil {
+					r.failed++
+				}
 				r.done = err != nil
 				r.stop(err)
 				return rec, true
@@ -230,8 +237,11 @@ func (r *Reader) Clean() error {
 	if err := r.Whole(); err != nil {
 		return err
 	}
-	if n := r.end.Errors; n > 0 {
-		return fmt.Errorf("the stream reports %d entries with errors", n)
+	switch n := max(r.end.Errors, r.failed); {
+	case r.end.Errors < 0:
+		return fmt.Errorf("the end record of %s does not say how many entries have errors", r.stage())
+	case n > 0:
+		return fmt.Errorf("%w: %d", ErrErrors, n)
 	}
 	return nil
 }

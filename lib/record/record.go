@@ -59,7 +59,8 @@ const (
 	ReasonSpecial    Reason = "special"
 	ReasonUnreadable Reason = "unreadable"
 	ReasonChanging   Reason = "changing"
-	ReasonBlocked    Reason = "blocked" // an entry of another kind is in the way and is deleted first
+	ReasonBlocked    Reason = "blocked"  // an entry of another kind is in the way and is deleted first
+	ReasonOccupied   Reason = "occupied" // what would be deleted is not, or not only, what the plan means
 )
 
 // Status is what became of an action.
@@ -176,9 +177,10 @@ type End struct {
 	Stage    string   // the program that closed the stream
 	Records  int64    // records before this one
 	Bytes    int64    // sum of the sizes of the file records
-	Errors   int64    // records that carry an error
+	Errors   int64    // records that carry an error; negative if the stream does not say
 	Complete bool     // false: the stream is not the whole tree
 	Scope    []string // paths that the stream covers; empty: all of its root
+	Withheld int64    // deletions that a brake kept out of the stream
 
 	extra string
 }

@@ -105,9 +105,19 @@ func TestReadErrorIsNotTheEnd(t *testing.T) {
 }
 
 func TestCleanNeedsNoErrors(t *testing.T) {
-	_, _, in := readAll(strings.NewReader(strings.Replace(stream, `"errors":0`, `"errors":1`, 1)))
-	if in.Whole() != nil || in.Clean() == nil {
-		t.Errorf("Whole() = %v, Clean() = %v", in.Whole(), in.Clean())
+	for _, change := range [][2]string{
+		{`"errors":0`, `"errors":1`},
+		{`"errors":0,`, ``},
+		{`"errors":0`, `"errors":-1`},
+		{`"size":6`, `"size":6,"error":{"class":"network","message":"m"}`}, // that the end record does not count
+	} {
+		_, _, in := readAll(strings.NewReader(strings.Replace(stream, change[0], change[1], 1)))
+		if in.Whole() != nil || in.Clean() == nil {
+			t.Errorf("%s: Whole() = %v, Clean() = %v", change[1], in.Whole(), in.Clean())
+		}
+	}
+	if _, _, in := readAll(strings.NewReader(stream)); in.Clean() != nil {
+		t.Errorf("Clean() = %v", in.Clean())
 	}
 }
 

@@ -105,12 +105,21 @@ func (w *Writer) Scope(paths []string) {
 	w.end.Scope = paths
 }
 
+// Withhold notes that n deletions more were kept out of the stream.
+func (w *Writer) Withhold(n int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.end.Withheld += n
+}
+
 // Inherit takes over from the end record of the input what later programs need
-// to know: the scope, and members that this program does not know.
+// to know: the scope, the deletions withheld, and members that this program does
+// not know.
 func (w *Writer) Inherit(input End) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.end.Scope = input.Scope
+	w.end.Withheld += input.Withheld
 	w.end.extra = input.extra
 }
 

@@ -16,6 +16,7 @@ type Deleter interface {
 	Customer(context.Context) (jfs.Customer, error)
 	ListTree(context.Context, jfs.Path) iter.Seq2[jfs.Entry, error]
 	WalkTree(context.Context, jfs.Path) iter.Seq2[jfs.Entry, error]
+	Stat(context.Context, jfs.Path) (jfs.Info, error)
 	Trash(context.Context, jfs.Path) error
 	TrashDir(context.Context, jfs.Path) error
 	Remove(context.Context, jfs.Path) error
@@ -34,19 +35,37 @@ type DeleteOptions struct {
 	Progress func(files, bytes int64)
 }
 
-// ErrWithheld is wrapped by the error of Delete that says why it did nothing.
+// ErrWithheld is wrapped by the error that says why deletions were not carried
+// out.
 var ErrWithheld = errors.New("withheld")
 
-// ReasonOccupied is the reason of a folder that was kept, because there is
-// something in it that the plan does not know of, and of a file whose content is
-// not the one that was to be deleted.
-const ReasonOccupied record.Reason = "occupied"
+// WithheldError says how many deletions were not carried out, and why. It wraps
+// [ErrWithheld] and the reason.
+type WithheldError struct {
+	Deletions int64
+	Reason    error
+}
+
+// Error returns the number and the reason.
+func (e *WithheldError) Error() string {
+	what := "deletions"
+	if e.Deletions == 1 {
+		what = "deletion"
+	}
+	return fmt.Sprintf("%d %s %v because %v", e.Deletions, what, ErrWithheld, e.Reason)
+}
+
+// Unwrap returns ErrWithheld and the reason.
+func (e *WithheldError) Unwrap() []error { return []error{ErrWithheld, e.Reason} }
 
 // Delete carries out the deletions of the plan in and writes every record to
 // out. Other records pass as they come. The deletions wait, on disk when they
 // are many, until the plan has been read to its end and has proved whole and free
-// of errors; otherwise they leave with status skipped, and the error wraps
-// ErrWithheld.
+// of errors; otherwise they leave with status skipped, and the error is a
+// [*WithheldError].
+//
+// A file goes only if its content is still the one that the plan means; else it
+// is kept, with status skipped and [record.ReasonOccupied].
 //
 // A folder goes with all that is in it, in one request, but only if it holds
 // nothing besides what the plan deletes. Else the files of the plan are deleted
@@ -79,25 +98,18 @@ func Delete(ctx context.Context, in *record.Reader, out *record.Writer, service 
 		}
 	}
 	if d.held > 0 && !d.ended() {
-		var err error
 		if unclean := in.Clean(); unclean != nil && !o.Force {
-			err = errors.Join(d.giveBack(), withheld(d.held, unclean))
-		} else {
-			err = d.carryOut()
+			held := &WithheldError{d.held, fmt.Errorf("%w; --force carries them out all the same", unclean)}
+			if err := errors.Join(d.giveBack(), d.close()); err != nil {
+				return errors.Join(err, held)
+			}
+			return held
 		}
-		if err != nil {
+		if err := d.carryOut(); err != nil {
 			return errors.Join(err, d.close())
 		}
 	}
 	return d.close()
-}
-
-func withheld(n int64, why error) error {
-	what := "deletions"
-	if n == 1 {
-		what = "deletion"
-	}
-	return fmt.Errorf("%d %s %w because %w; --force carries them out all the same", n, what, ErrWithheld, why)
 }
 
 // deletions is one Delete.
@@ -200,8 +212,7 @@ func (d *deletions) carryOut() error {
 			continue
 		}
 		d.start(func() {
-			err := d.deleteFile(remotePath(rec))
-			d.settle(rec, err)
+			d.deleteFile(rec)
 		})
 	}
 	begin()
@@ -225,15 +236,37 @@ func (d *deletions) settle(held *record.Record, err error) {
 // skip writes the record of an entry that is kept.
 func (d *deletions) skip(held *record.Record) {
 	rec := returned(held)
-	rec.Status, rec.Reason = record.StatusSkipped, ReasonOccupied
+	rec.Status, rec.Reason = record.StatusSkipped, record.ReasonOccupied
 	d.write(rec)
 }
 
-func (d *deletions) deleteFile(p jfs.Path) error {
-	if d.o.Hard {
-		return d.gone(d.service.Remove, p)
+// deleteFile deletes a file, if it is still the one that the plan means, and
+// writes its record. The plan may be old: a look costs a request, and a version
+// that was stored meanwhile is worth it.
+func (d *deletions) deleteFile(rec *record.Record) {
+	p := remotePath(rec)
+	if d.ctx.Err() != nil {
+		d.settle(rec, context.Cause(d.ctx))
+		return
 	}
-	return d.gone(d.service.Trash, p)
+	info, err := d.service.Stat(d.ctx, p)
+	switch {
+	case errors.Is(err, jfs.ErrNotExist), err == nil && !info.Deleted.IsZero():
+		d.settle(rec, nil) // gone already
+		return
+	case err != nil:
+		d.settle(rec, err)
+		return
+	case info.Kind != jfs.KindFile || rec.MD5 != "" && info.MD5 != "" && rec.MD5 != info.MD5:
+		d.o.Info("keep %s: it is not what the plan means any more", p)
+		d.skip(rec)
+		return
+	}
+	remove := d.service.Trash
+	if d.o.Hard {
+		remove = d.service.Remove
+	}
+	d.settle(rec, d.gone(remove, p))
 }
 
 func (d *deletions) deleteFolder(p jfs.Path) error {

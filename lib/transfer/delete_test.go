@@ -67,6 +67,21 @@ func deletePlan(t testing.TB, service Deleter, o DeleteOptions, plan string) res
 	})
 }
 
+// TestDeleteKeepsWhatIsNewer: a plan may be old. What has taken a file's place on
+// the service since is not what it means.
+func TestDeleteKeepsWhatIsNewer(t *testing.T) {
+	f := newFake()
+	f.store("newer folder/ same")
+	f.files[dest+"/newer"].content.MD5 = sum([]byte("a later version"))
+	res := deletePlan(t, f, DeleteOptions{}, stream(t, goneAll("folder newer same")...))
+	if got, want := strings.Join(res.summary(), ", "), "folder skipped occupied, newer skipped occupied, same done"; got != want || res.err != nil {
+		t.Errorf("Delete = %v: %s, want %s", res.err, got, want)
+	}
+	if got, want := f.left(), "folder/ newer"; got != want {
+		t.Errorf("left: %s, want %s", got, want)
+	}
+}
+
 func TestDelete(t *testing.T) {
 	tests := []struct {
 		name         string
@@ -130,7 +145,7 @@ func TestDelete(t *testing.T) {
 		{
 			name:   "gone already",
 			stored: "", plan: "a/ a/f g",
-			calls: "dl g, list a", left: "", want: "a done, a/f done, g done",
+			calls: "list a", left: "", want: "a done, a/f done, g done",
 		},
 		{
 			name:   "partly gone",

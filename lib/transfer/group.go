@@ -180,7 +180,7 @@ func isPlanned(stored, planned *record.Record) bool {
 
 // deleteSingly deletes what the plan deletes in a folder that has to be kept.
 func (d *deletions) deleteSingly(g *group) {
-	each := func(records iter.Seq2[*record.Record, error], remove func(jfs.Path) error) bool {
+	each := func(records iter.Seq2[*record.Record, error], remove func(*record.Record)) bool {
 		for rec, err := range records {
 			switch {
 			case err != nil:
@@ -191,12 +191,13 @@ func (d *deletions) deleteSingly(g *group) {
 			case rec.Status == record.StatusSkipped:
 				d.skip(rec)
 			default:
-				d.settle(rec, remove(remotePath(rec)))
+				remove(rec)
 			}
 		}
 		return true
 	}
-	if each(g.files.All(), d.deleteFile) && each(g.folders.All(), d.deleteFolder) {
+	folder := func(rec *record.Record) { d.settle(rec, d.deleteFolder(remotePath(rec))) }
+	if each(g.files.All(), d.deleteFile) && each(g.folders.All(), folder) {
 		d.skip(g.top)
 	}
 }

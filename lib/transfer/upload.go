@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -48,6 +49,10 @@ type UploadOptions struct {
 // status or error; the others unchanged. Everything before a deletion is done
 // before the deletion is passed on.
 //
+// If a file that the service has no version of is changing, the deletions are
+// not passed on to be carried out: what is gone may be that very file under its
+// old name. They leave with status skipped, and the error is a [*WithheldError].
+//
 // Errors about one entry go into its record. The returned error says why entries
 // were left out: the context's cause, an error of out, or an error of the service
 // that concerns all: no access, a full or locked account, an outage.
@@ -72,7 +77,11 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 	if o.NoMore != nil {
 		o.NoMore()
 	}
-	return u.close()
+	err := u.close()
+	if err == nil && u.withheld > 0 {
+		err = &WithheldError{u.withheld, fmt.Errorf("%d new files were changing and are not stored yet; run it again", u.unsaved.Load())}
+	}
+	return err
 }
 
 // uploads is one Upload.
@@ -81,6 +90,9 @@ type uploads struct {
 	service Uploader
 	o       UploadOptions
 	ready   bool // the account has been looked at
+
+	unsaved  atomic.Int64 // files that the service has no version of, and that were changing
+	withheld int64        // deletions
 
 	inHandMu sync.Mutex                 // guards making and sending
 	making   map[jfs.Path]chan struct{} // folders that are being made; closed when that is over
@@ -103,7 +115,13 @@ func (u *uploads) take(rec *record.Record) {
 		}
 	case record.ActionDelete:
 		u.drain()
-		u.pass(rec)
+		if u.unsaved.Load() == 0 {
+			u.pass(rec)
+			return
+		}
+		u.withheld++
+		rec.Status = record.StatusSkipped
+		u.write(rec)
 		return
 	default:
 		u.pass(rec)
@@ -243,13 +261,13 @@ func (u *uploads) put(rec *record.Record, p jfs.Path) error {
 	f, fi, err := local.OpenRegular(local.Path(rec))
 	if err != nil {
 		if c := local.Class(err); c == record.ClassVanished || c == record.ClassChanging {
-			return skipChanging(rec)
+			return u.skipChanging(rec)
 		}
 		return local.NewError(err)
 	}
 	defer f.Close()
 	if changed(rec, fi) {
-		return skipChanging(rec)
+		return u.skipChanging(rec)
 	}
 	sent := u.claim(digest{rec.MD5, rec.Size})
 	defer sent()
@@ -260,7 +278,7 @@ func (u *uploads) put(rec *record.Record, p jfs.Path) error {
 	if errors.Is(err, errChanging) {
 		rec.Transfer = nil
 		u.o.Progress(0, -s.shown)
-		return skipChanging(rec)
+		return u.skipChanging(rec)
 	}
 	if err == nil {
 		u.o.Progress(1, rec.Size-s.shown)
@@ -305,7 +323,10 @@ func changed(rec *record.Record, fi os.FileInfo) bool {
 var errChanging = errors.New("the file is changing")
 
 // skipChanging leaves a file to the next run. That is no failure.
-func skipChanging(rec *record.Record) error {
+func (u *uploads) skipChanging(rec *record.Record) error {
+	if rec.Reason == record.ReasonNew {
+		u.unsaved.Add(1)
+	}
 	rec.Status, rec.Reason = record.StatusSkipped, record.ReasonChanging
 	return nil
 }

@@ -247,6 +247,29 @@ func TestUploadChangingFiles(t *testing.T) {
 	}
 }
 
+// TestUploadWithholdsDeletions: what is gone may have been renamed to the new
+// file that could not be sent. A file that the service has a version of is no
+// reason.
+func TestUploadWithholdsDeletions(t *testing.T) {
+	for _, test := range []struct {
+		reason record.Reason
+		want   string
+		held   bool
+	}{
+		{record.ReasonNew, "f skipped changing, old skipped gone", true},
+		{record.ReasonChanged, "f skipped changing, old ", false},
+	} {
+		f, d := newFake(), newTree(t)
+		rec := d.write(t, "f", "x")
+		rec.Reason = test.reason
+		d.write(t, "f", "xy")
+		res := uploadPlan(t, f, UploadOptions{}, rec, gone("old"))
+		if got := strings.Join(res.summary(), ", "); got != test.want || errors.Is(res.err, ErrWithheld) != test.held {
+			t.Errorf("%s: Upload = %v: %s, want %s", test.reason, res.err, got, test.want)
+		}
+	}
+}
+
 // The same size and mtime, but other content than was hashed: the service finds
 // out.
 func TestUploadStaleHash(t *testing.T) {

@@ -214,6 +214,22 @@ func (f *fake) list(op string, p jfs.Path) iter.Seq2[jfs.Entry, error] {
 	}
 }
 
+// Stat is not counted among the calls, which are about what changes.
+func (f *fake) Stat(_ context.Context, p jfs.Path) (jfs.Info, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var info jfs.Info
+	switch s := f.files[p]; {
+	case s != nil:
+		info.Kind, info.MD5, info.State = jfs.KindFile, s.content.MD5, record.StateCompleted
+	case f.folders[p]:
+		info.Kind = jfs.KindFolder
+	default:
+		return info, answer(p, record.ClassNotFound, 404)
+	}
+	return info, nil
+}
+
 func (f *fake) Trash(_ context.Context, p jfs.Path) error     { return f.remove("dl", p) }
 func (f *fake) Remove(_ context.Context, p jfs.Path) error    { return f.remove("rm", p) }
 func (f *fake) TrashDir(_ context.Context, p jfs.Path) error  { return f.remove("dlDir", p) }
