@@ -4,6 +4,9 @@
 //
 //	jserve --data DIR --user NAME [--listen ADDR] [--proxy ADDR] [--password-file FILE]
 //	jserve ca --data DIR
+//	jserve fsck DIR
+//	jserve export DIR > FILE
+//	jserve import DIR < FILE
 //
 // It runs in the foreground until a signal, and keeps all it has in DIR.
 package main
@@ -36,6 +39,10 @@ names of the service, refuses all others, and listens on this machine only.
 A personal login token, as the service's web pages have them, comes from
 POST /_jserve/login-token.
 
+"jserve fsck DIR" checks a store and exits 1 if something is wrong with it.
+"jserve export DIR" writes one to the standard output, and "jserve import DIR" makes
+one from that. No server may have it open meanwhile.
+
 Contents are stored once each, by MD5 and size. What the server has acknowledged
 survives a crash or a power cut. One server at a time can use a directory.
 
@@ -61,11 +68,12 @@ type options struct {
 	proxy, proxyReadyFile        string
 	quota                        int64
 	tokenTTL, latency            time.Duration
+	faultOptions
 }
 
 func main() {
 	cmd := command.New("jserve", "serve a Jottacloud-compatible account from a directory")
-	cmd.Long, cmd.Example, cmd.Args = long, example, "[ca]"
+	cmd.Long, cmd.Example, cmd.Args = long, example, "[ca | fsck DIR | export DIR | import DIR]"
 	var o options
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "", "keep everything in `DIR`; made if it is not there")
@@ -82,6 +90,7 @@ func main() {
 	f.StringVar(&o.proxyReadyFile, "proxy-ready-file", "", "write the proxy's address to `FILE`, before --ready-file")
 	f.DurationVar(&o.tokenTTL, "token-ttl", time.Hour, "let access tokens expire after this long")
 	f.DurationVar(&o.latency, "latency", 0, "wait this long before each answer")
+	o.declare(cmd)
 	if err := f.MarkHidden("latency"); err != nil {
 		panic(err) // it is declared above
 	}
@@ -90,7 +99,7 @@ func main() {
 
 // subcommands are what jserve does besides serving.
 var subcommands = map[string]func(ctx context.Context, env *command.Env, o options, args []string) error{
-	"ca": printCA,
+	"ca": printCA, "fsck": fsck, "export": exportStore, "import": importStore,
 }
 
 func run(ctx context.Context, env *command.Env, o options) error {
@@ -114,6 +123,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 		Dir:         o.data,
 		Users:       []jserve.User{{Name: o.user, Password: password, Quota: o.quota}},
 		ExternalURL: o.externalURL, TokenTTL: o.tokenTTL, Latency: o.latency, Log: logger(env),
+		Rate: o.rate.Rate, Faults: string(o.faults), Seed: o.seed,
 	})
 	if errors.Is(err, store.ErrInUse) {
 		return command.Exit(command.ExitBusy, err)

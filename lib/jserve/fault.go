@@ -251,3 +251,9 @@ func (t *trouble) strike(kind string, r *http.Request, now time.Time) (*faultRul
 	}
 	return struck, h
 }
+
+// CheckFaults tells whether text is rules that Config.Faults takes.
+func CheckFaults(text string) error {
+	_, err := parseFaults(text)
+	return err
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"jottatools/lib/command"
+	"jottatools/lib/jserve"
+)
+
+// faultOptions are the flags that make the server slow or wrong.
+type faultOptions struct {
+	rate   rateFlag
+	faults faultFlag
+	seed   uint64
+}
+
+func (o *faultOptions) declare(cmd *command.Command) {
+	f := cmd.Flags()
+	f.Var(&o.rate, "rate", "let `BYTES` a second come and go, such as 500K; with /conn on each connection")
+	f.Var(&o.faults, "fault", "go wrong by `RULES`, such as allocate:503:p=0.1 (docs/jserve.md)")
+	f.Uint64Var(&o.seed, "seed", 0, "`N` decides which requests --fault hits")
+}
+
+// rateFlag is a jserve.Rate on the command line.
+type rateFlag struct{ jserve.Rate }
+
+func (r *rateFlag) Set(text string) (err error) {
+	r.Rate, err = jserve.ParseRate(text)
+	return err
+}
+
+func (r *rateFlag) Type() string { return "rate" }
+
+// String is empty without a limit, so that the help shows no default.
+func (r *rateFlag) String() string {
+	if r.Bytes == 0 {
+		return ""
+	}
+	return r.Rate.String()
+}
+
+// faultFlag is fault rules on the command line. Given again, it adds to them.
+type faultFlag string
+
+func (f *faultFlag) Set(text string) error {
+	if err := jserve.CheckFaults(text); err != nil {
+		return err
+	}
+	*f += faultFlag(text + "\n")
+	return nil
+}
+
+func (f *faultFlag) Type() string { return "rules" }
+
+func (f *faultFlag) String() string { return string(*f) }
