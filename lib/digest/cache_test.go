@@ -162,15 +162,15 @@ func TestCacheLeavesFailuresOut(t *testing.T) {
 	o := withCache(name)
 	o.hasher = func(h *hasher) {
 		open := h.open
-		h.open = func(path string) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
 			switch filepath.Base(path) {
 			case "bad":
 				return nil, nil, fs.ErrPermission
 			case "busy":
-				f, fi, err := open(path)
+				f, fi, err := open(path, ino)
 				return endlessFile{f}, fi, err
 			}
-			return open(path)
+			return open(path, ino)
 		}
 	}
 	runTree(t, root, o)
@@ -241,11 +241,11 @@ func cancelAt(o runOptions, path string) runOptions {
 	o.ctx = ctx
 	o.hasher = func(h *hasher) {
 		open := h.open
-		h.open = func(p string) (file, fs.FileInfo, error) {
+		h.open = func(p string, ino uint64) (file, fs.FileInfo, error) {
 			if strings.HasSuffix(p, "/"+path) {
 				cancel()
 			}
-			return open(p)
+			return open(p, ino)
 		}
 	}
 	return o
@@ -313,11 +313,11 @@ func TestKilledRunKeepsWhatItHashed(t *testing.T) {
 	o.Jobs = 1
 	o.hasher = func(h *hasher) {
 		open := h.open
-		h.open = func(path string) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
 			if strings.HasSuffix(path, "/d") {
 				partial = awaitEntries(t, name+".partial", 3)
 			}
-			return open(path)
+			return open(path, ino)
 		}
 	}
 	old, err := os.ReadFile(name)

@@ -49,13 +49,13 @@ func TestRecordsKeepOrderWhenTheFirstIsSlow(t *testing.T) {
 	others.Add(3)
 	got := runTree(t, root, runOptions{hasher: func(h *hasher) {
 		open := h.open
-		h.open = func(path string) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
 			if strings.HasSuffix(path, "/a") {
 				others.Wait() // ends only if the four are open at once
 			} else {
 				others.Done()
 			}
-			return open(path)
+			return open(path, ino)
 		}
 	}})
 	if diff := cmp.Diff([]string{"a", "b", "c", "d"}, paths(got.recs)); diff != "" {
@@ -80,7 +80,7 @@ func TestRecordsPassOthersUnchanged(t *testing.T) {
 		var out strings.Builder
 		w := record.NewWriter(&out, "jhash")
 		h := newHasher(Options{})
-		h.open = func(path string) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
 			t.Errorf("%s: opened %s", line, path)
 			return nil, nil, fs.ErrNotExist
 		}
@@ -134,8 +134,8 @@ func tamper(n int32, f func(path string)) func(*hasher) {
 	left.Store(n)
 	return func(h *hasher) {
 		open := h.open
-		h.open = func(path string) (file, fs.FileInfo, error) {
-			opened, fi, err := open(path)
+		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+			opened, fi, err := open(path, ino)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -216,8 +216,8 @@ func TestFileThatGrowsForEver(t *testing.T) {
 	root := makeTree(t, map[string]string{"f": "old"})
 	endless := func(h *hasher) {
 		open := h.open
-		h.open = func(path string) (file, fs.FileInfo, error) {
-			f, fi, err := open(path)
+		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+			f, fi, err := open(path, ino)
 			return endlessFile{f}, fi, err
 		}
 	}
@@ -244,14 +244,14 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		root := makeTree(t, map[string]string{"f": "old", "g": "good"})
 		got := runTree(t, root, runOptions{hasher: func(h *hasher) {
 			open := h.open
-			h.open = func(path string) (file, fs.FileInfo, error) {
+			h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
 				if strings.HasSuffix(path, "g") {
-					return open(path)
+					return open(path, ino)
 				}
 				if test.open != nil {
 					return nil, nil, test.open
 				}
-				f, fi, err := open(path)
+				f, fi, err := open(path, ino)
 				return &fakeFile{file: f, onRead: func() error { return test.not }}, fi, err
 			}
 		}})
@@ -284,11 +284,11 @@ func TestRecordsEndWithTheContext(t *testing.T) {
 	cause := errors.New("enough")
 	got := runTree(t, root, runOptions{ctx: ctx, hasher: func(h *hasher) {
 		open := h.open
-		h.open = func(path string) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
 			if strings.HasSuffix(path, "d3/f0010") {
 				cancel(cause)
 			}
-			return open(path)
+			return open(path, ino)
 		}
 	}})
 	if !errors.Is(got.err, cause) {
@@ -311,8 +311,8 @@ func TestReadingEndsWithTheContext(t *testing.T) {
 	reads := 0
 	got := runTree(t, root, runOptions{ctx: ctx, hasher: func(h *hasher) {
 		open := h.open
-		h.open = func(path string) (file, fs.FileInfo, error) {
-			f, fi, err := open(path)
+		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+			f, fi, err := open(path, ino)
 			return &fakeFile{file: f, onRead: func() error { reads++; cancel(); return nil }}, fi, err
 		}
 	}})
@@ -370,8 +370,8 @@ func TestCheck(t *testing.T) {
 		Options: Options{Check: true},
 		hasher: func(h *hasher) {
 			open := h.open
-			h.open = func(path string) (file, fs.FileInfo, error) {
-				f, fi, err := open(path)
+			h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+				f, fi, err := open(path, ino)
 				if strings.HasSuffix(path, "busy") {
 					f = endlessFile{f}
 				}

@@ -36,7 +36,7 @@ const (
 
 // hasher reads files. It is safe for concurrent use.
 type hasher struct {
-	open     func(path string) (file, fs.FileInfo, error)
+	open     func(path string, ino uint64) (file, fs.FileInfo, error)
 	now      func() time.Time
 	wait     func(ctx context.Context, d time.Duration)
 	progress func(files, bytes int64)
@@ -64,8 +64,8 @@ type reader struct {
 func newHasher(opts Options) *hasher {
 	opts = opts.complete()
 	return &hasher{
-		open: func(path string) (file, fs.FileInfo, error) {
-			f, fi, err := local.OpenRegular(path)
+		open: func(path string, ino uint64) (file, fs.FileInfo, error) {
+			f, fi, err := local.OpenListed(path, ino)
 			if err != nil {
 				return nil, nil, err // not a file that holds a nil pointer
 			}
@@ -165,7 +165,7 @@ func moved(err error) bool {
 func (h *hasher) sum(ctx context.Context, rec *record.Record) (md5 string, state fs.FileInfo, lasting bool, err error) {
 	path := local.Path(rec)
 	for range tries {
-		md5, state, lasting, err = h.once(ctx, path)
+		md5, state, lasting, err = h.once(ctx, path, rec.Ino)
 		if !errors.Is(err, errChanging) {
 			break
 		}
@@ -173,11 +173,11 @@ func (h *hasher) sum(ctx context.Context, rec *record.Record) (md5 string, state
 	return md5, state, lasting, err
 }
 
-// once reads the file at path once. It reads no more than the size found when it
+// once reads the file at path, listed with the inode number ino, once. It reads no more than the size found when it
 // was opened, so that a file that grows for ever is done with; the error is
 // errChanging if the file changed meanwhile.
-func (h *hasher) once(ctx context.Context, path string) (md5 string, before fs.FileInfo, lasting bool, err error) {
-	f, before, err := h.open(path)
+func (h *hasher) once(ctx context.Context, path string, ino uint64) (md5 string, before fs.FileInfo, lasting bool, err error) {
+	f, before, err := h.open(path, ino)
 	if err != nil {
 		return "", nil, false, err
 	}

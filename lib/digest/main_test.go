@@ -145,11 +145,11 @@ func runStream(t testing.TB, stream string, o runOptions) outcome {
 		o.hasher(h)
 	}
 	open := h.open
-	h.open = func(path string) (file, fs.FileInfo, error) {
+	h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
 		mu.Lock()
 		res.opened = append(res.opened, path)
 		mu.Unlock()
-		return open(path)
+		return open(path, ino)
 	}
 	ctx := cmp.Or[context.Context](o.ctx, t.Context())
 	var buf bytes.Buffer

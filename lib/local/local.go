@@ -156,8 +156,30 @@ func SameFile(a, b fs.FileInfo) bool {
 // OpenRegular opens the file at path for reading and describes it. A final
 // symbolic link is followed. It never blocks on a FIFO that took the file's place;
 // for all but regular files the error wraps [ErrNotRegular].
-func OpenRegular(path string) (*os.File, fs.FileInfo, error) {
-	f, err := openNonblock(path)
+func OpenRegular(path string) (*os.File, fs.FileInfo, error) { return openRegular(path, true) }
+
+// OpenListed opens the file that a record lists at path with the inode number
+// ino (0: not known). It is OpenRegular, save that a final symbolic link is followed only if it
+// leads to that inode: a link that has taken the place of a file may lead
+// anywhere, and who put it there may not be one who can read that. The error then
+// wraps [ErrNotRegular].
+func OpenListed(path string, ino uint64) (*os.File, fs.FileInfo, error) {
+	f, fi, err := openRegular(path, false)
+	if !isLink(err) {
+		return f, fi, err
+	}
+	if f, fi, err = openRegular(path, true); err != nil {
+		return nil, nil, err
+	}
+	if ino != 0 && stateOf(fi).ino != ino {
+		f.Close()
+		return nil, nil, &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
+	}
+	return f, fi, nil
+}
+
+func openRegular(path string, follow bool) (*os.File, fs.FileInfo, error) {
+	f, err := openNonblock(path, follow)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -11,8 +11,18 @@ import (
 
 const errStale = syscall.ESTALE
 
-func openNonblock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+// isLink reports whether err is that of opening a symbolic link that was not to
+// be followed. FreeBSD has an error of its own for it.
+func isLink(err error) bool {
+	return errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EMLINK)
+}
+
+func openNonblock(path string, follow bool) (*os.File, error) {
+	flags := os.O_RDONLY | syscall.O_NONBLOCK | syscall.O_NOCTTY
+	if !follow {
+		flags |= syscall.O_NOFOLLOW
+	}
+	f, err := os.OpenFile(path, flags, 0)
 	switch {
 	case errors.Is(err, syscall.ENXIO): // a socket, or a device with nothing behind it
 		return nil, &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
@@ -20,7 +30,7 @@ func openNonblock(path string) (*os.File, error) {
 		// Somebody holds a lease on the file, as Samba does for its clients. The
 		// kernel is asking for it back; waiting for that takes a plain open.
 		if fi, statErr := os.Stat(path); statErr == nil && fi.Mode().IsRegular() {
-			return os.Open(path)
+			return os.OpenFile(path, flags&^syscall.O_NONBLOCK, 0)
 		}
 	}
 	return f, err

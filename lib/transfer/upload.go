@@ -258,7 +258,7 @@ func contentOf(rec *record.Record) jfs.Content {
 
 // put sends a file.
 func (u *uploads) put(rec *record.Record, p jfs.Path) error {
-	f, fi, err := local.OpenRegular(local.Path(rec))
+	f, fi, err := local.OpenListed(local.Path(rec), rec.Ino)
 	if err != nil {
 		if c := local.Class(err); c == record.ClassVanished || c == record.ClassChanging {
 			return u.skipChanging(rec)
