@@ -128,7 +128,7 @@ func hexMD5(b []byte) string {
 }
 
 // startVictim starts a server process. kill ends it without warning, and waits.
-func startVictim(t *testing.T, dir string) (w *world, kill func()) {
+func startVictim(t testing.TB, dir string) (w *world, kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), crashDir+"="+dir)
@@ -144,7 +144,7 @@ func startVictim(t *testing.T, dir string) (w *world, kill func()) {
 		_ = cmd.Process.Kill()
 		t.Fatalf("server did not start: %v %s", err, addr)
 	}
-	w = &world{t: t, url: "http://" + strings.TrimSpace(addr)}
+	w = &world{t: t, url: "http://" + strings.TrimSpace(addr), pid: cmd.Process.Pid}
 	w.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}, Timeout: time.Minute}
 	return w, func() {
 		_ = cmd.Process.Kill()

@@ -33,6 +33,7 @@ type world struct {
 	url   string
 	http  *http.Client
 	clock *atomic.Int64 // Unix seconds
+	pid   int           // if the server is a process of its own
 }
 
 // epoch is when every test begins.

@@ -18,6 +18,7 @@ type Walker struct {
 	live  bool
 	stack []*Folder
 	node  Node // decoded into, again and again
+	seen  int  // entries since the last release
 }
 
 // Folder is where a Walker is.
@@ -45,6 +46,10 @@ func (s *Store) Walk(start *Node, dir string, live bool) *Walker {
 	return w
 }
 
+// releaseAfter is how many entries are visited before the pages they are on are
+// given back: those of some 10 MB.
+const releaseAfter = 30_000
+
 // Next visits some more entries, about limit of them, in one read transaction
 // that the callbacks should not hold up. It returns false at the end.
 func (w *Walker) Next(limit int) (more bool, err error) {
@@ -66,6 +71,7 @@ func (w *Walker) Next(limit int) (more bool, err error) {
 			}
 			for descended := false; n < limit && !descended; k, v = c.Next() {
 				n++
+				w.seen++
 				if !bytes.HasPrefix(k, prefix) {
 					w.runEnds(f)
 					break
@@ -76,6 +82,10 @@ func (w *Walker) Next(limit int) (more bool, err error) {
 				}
 				descended = w.visit(f, k[:len(k)-8])
 			}
+		}
+		if w.seen >= releaseAfter {
+			release(t.entries.Tx())
+			w.seen = 0
 		}
 		return nil
 	})
