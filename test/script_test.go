@@ -71,6 +71,8 @@ func TestScripts(t *testing.T) {
 			"fetch":  fetch,
 			"stats":  stats,
 			"tree":   copyTree,
+			"proxy":  proxied,
+			"await":  await,
 		},
 	})
 }
