@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -19,6 +20,8 @@ type mover struct {
 	tried  int
 	moved  bool
 	target string // what is at to beside the entry
+
+	mu sync.Mutex // a connection that breaks off orders nothing
 }
 
 func (m *mover) element() string {
@@ -29,6 +32,8 @@ func (m *mover) element() string {
 }
 
 func (m *mover) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	missing := func() {
 		w.WriteHeader(404)
 		io.WriteString(w, sample(m.t, "constructed-error-404-nosuchpath.xml"))
@@ -108,12 +113,14 @@ func TestMoveCarriedOutLate(t *testing.T) {
 	looks := 0
 	m := &mover{t: t, kind: KindFile, moves: []func(*mover, http.ResponseWriter){func(*mover, http.ResponseWriter) { panic(http.ErrAbortHandler) }}}
 	c := newTestClient(t, func(w http.ResponseWriter, req *http.Request) {
+		m.mu.Lock()
 		if req.Method == "GET" {
 			looks++ // at the source, at the target, and after the move
 		}
 		if req.Method == "POST" && looks == 3 {
 			m.moved = true
 		}
+		m.mu.Unlock()
 		m.ServeHTTP(w, req)
 	})
 	if err := c.Move(t.Context(), "/Jotta/Archive/a b/from", "/Jotta/Archive/a b/to"); err != nil || m.tried != 2 {
@@ -136,8 +143,11 @@ func TestMoveIsNotTakenForAnothers(t *testing.T) {
 
 // A change of letter case is recognised by the name that the service shows.
 func TestMoveToOtherLetterCase(t *testing.T) {
+	var mu sync.Mutex // guards the next two
 	name, moves := "from", 0
 	c := newTestClient(t, func(w http.ResponseWriter, req *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		if req.Method == "POST" {
 			if moves++; moves == 2 {
 				name = "FROM"

@@ -1,0 +1,260 @@
+package jfs
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jottatools/lib/record"
+)
+
+// xmlElement is any element, as encoding/xml reads it by itself.
+type xmlElement struct {
+	XMLName  xml.Name
+	Text     string       `xml:",chardata"`
+	Elements []xmlElement `xml:",any"`
+}
+
+// treeElements finds the elements of a streamed listing in a document that was
+// read whole: slow, in unbounded memory, and with nothing in common with xmlTree
+// but the tokens.
+func treeElements(e *xmlElement) (all []treeElement) {
+	kinds := map[string]treeKind{"file": fileElement, "folder": folderElement, "stats": countsElement}
+	for i := range e.Elements {
+		child := &e.Elements[i]
+		kind, ok := kinds[child.XMLName.Local]
+		if !ok {
+			all = append(all, treeElements(child)...)
+			continue
+		}
+		found := treeElement{kind: kind}
+		for _, field := range child.Elements {
+			if text := found.field(field.XMLName.Local); text != nil {
+				*text = field.Text
+			}
+		}
+		all = append(all, found)
+	}
+	return all
+}
+
+// FuzzTreeAgainstXML compares the reader of streamed listings with encoding/xml.
+func FuzzTreeAgainstXML(f *testing.F) {
+	f.Add(sample(f, "constructed-liststream.xml"))
+	f.Add(sample(f, "folder-mode-list-filedirlist.2017-jafs.xml"))
+	for _, body := range []string{
+		"<l/>", "<l><stats><folders>1</folders></stats></l>", "<l><x><file><path>/a</path></file></x><y/></l>", "<l><folder><path>a<!-- -->b<x>c</x>d</path></folder></l>",
+		"<l><file><filename><![CDATA[a<b]]></filename><filename>&#x26;&amp;</filename><size> 1 </size></file></l>", "<l><stats/><stats/>", "<l a='1'>&nope;</l>",
+		"<l><file><file><path>x</path></file></file></l>", "<n:l xmlns:n='x'><n:file><n:md5>y</n:md5></n:file></n:l>", "<?xml version='1.0' encoding='latin1'?><l></l>", "<l></l><l><",
+	} {
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		var document xmlElement
+		d := xml.NewDecoder(strings.NewReader(body))
+		d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+		wantErr := d.Decode(&document)
+		var got []treeElement
+		source, err := newXMLTree(strings.NewReader(body))
+		var e *Error
+		if errors.As(err, &e) {
+			return // a document that is none by its root
+		}
+		for err == nil {
+			var x treeElement
+			if err = source.next(&x); err == nil {
+				got = append(got, x)
+			}
+		}
+		if errors.Is(err, errTokenTooLong) {
+			return
+		}
+		if (err == io.EOF) != (wantErr == nil) {
+			t.Fatalf("it ends with %v, encoding/xml with %v", err, wantErr)
+		}
+		if want := treeElements(&document); wantErr == nil && !slices.Equal(got, want) {
+			t.Fatalf("elements differ (-encoding/xml +got):\n%s", cmp.Diff(want, got, cmp.AllowUnexported(treeElement{})))
+		}
+	})
+}
+
+func FuzzParseFound(f *testing.F) {
+	for _, name := range []string{"trash-get.2017-jafs.xml", "links-searchresult.2017-jafs.xml", "latest-searchresult.2016-jottalib.xml"} {
+		f.Add(sample(f, name))
+	}
+	f.Add("<searchresult><files><file name='a*b'><path>/u/D/M%/．．</path></file></files></searchresult>")
+	f.Fuzz(func(t *testing.T, body string) {
+		parseFound(strings.NewReader(body), func(info Info) bool {
+			checkPath(t, Path(info.Path), info.Foreign)
+			return true
+		})
+	})
+}
+
+// checkPath makes sure that a path which is not foreign can be sent.
+func checkPath(t *testing.T, p Path, foreign bool) {
+	t.Helper()
+	if p.Depth() < 1 || strings.Contains(string(p), "//") {
+		t.Fatalf("an entry has the path %q", p)
+	}
+	if foreign {
+		return
+	}
+	if _, err := p.escaped(); err != nil {
+		t.Fatalf("an entry has the path %q: %v", p, err)
+	}
+}
+
+func FuzzParseAll(f *testing.F) {
+	f.Add(sample(f, "folder-mode-list-filedirlist.2017-jafs.xml"))
+	f.Add("<filedirlist><folders><folder name='Archive'><path>/u/Jotta</path><files><file name='a／b'/></files></folder></folders></filedirlist>")
+	f.Fuzz(func(t *testing.T, body string) {
+		parseAll(strings.NewReader(body), []string{"Jotta", "Archive"}, func(e Entry) bool {
+			if e.Path == "" {
+				t.Fatal("an entry has no path")
+			}
+			checkPath(t, Path("/Jotta/Archive").Join(e.Path), e.Foreign)
+			return true
+		})
+	})
+}
+
+func FuzzParseAccount(f *testing.F) {
+	for _, name := range []string{"user-get.2015-jottalib.xml", "user-get.2017-jafs.xml", "user-get.2018-rclone.xml"} {
+		f.Add(sample(f, name))
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		account, err := parseAccount(strings.NewReader(body))
+		for _, device := range account.Devices {
+			if err == nil && device.Path.Depth() != 1 {
+				t.Fatalf("a device has the path %q", device.Path)
+			}
+		}
+	})
+}
+
+func TestContentRange(t *testing.T) {
+	tests := []struct {
+		header            string
+		first, last, size int64
+		ok                bool
+	}{
+		{"bytes 0-0/1", 0, 0, 1, true},
+		{"bytes 5-10/11", 5, 10, 11, true},
+		{" bytes 5-10/* ", 5, 10, -1, true},
+		{"bytes 9223372036854775806-9223372036854775806/9223372036854775807", math.MaxInt64 - 1, math.MaxInt64 - 1, math.MaxInt64, true},
+		{"", 0, 0, 0, false},
+		{"bytes */11", 0, 0, 0, false},
+		{"bytes 5-10", 0, 0, 0, false},
+		{"bytes 5-10/10", 0, 0, 0, false},
+		{"bytes 10-5/11", 0, 0, 0, false},
+		{"bytes -5/11", 0, 0, 0, false},
+		{"bytes 5-/11", 0, 0, 0, false},
+		{"bytes +5-10/11", 0, 0, 0, false},
+		{"bytes 5-10/-1", 0, 0, 0, false},
+		{"bytes=5-10/11", 0, 0, 0, false},
+		{"lines 5-10/11", 0, 0, 0, false},
+		{"bytes 5-9223372036854775808/*", 0, 0, 0, false},
+	}
+	for _, test := range tests {
+		first, last, size, ok := parseContentRange(test.header)
+		if first != test.first || last != test.last || size != test.size || ok != test.ok {
+			t.Errorf("parseContentRange(%q) = %d, %d, %d, %t", test.header, first, last, size, ok)
+		}
+	}
+}
+
+// FuzzRange: what an answer says of its part is believed only if it is the part
+// that was asked for, and an honest answer always is.
+func FuzzRange(f *testing.F) {
+	f.Add("bytes 5-10/11", int64(5), int64(6))
+	f.Add("bytes 0-10/*", int64(0), int64(-1))
+	f.Add("bytes 18446744073709551615-1/2", int64(1), int64(1))
+	f.Fuzz(func(t *testing.T, header string, offset, length int64) {
+		first, last, size, ok := parseContentRange(header)
+		if ok && (first < 0 || last < first || size != -1 && size <= last) {
+			t.Fatalf("parseContentRange(%q) = %d, %d, %d", header, first, last, size)
+		}
+		if offset < 0 || length == 0 || length > math.MaxInt64-offset {
+			return
+		}
+		answer := &http.Response{StatusCode: http.StatusPartialContent, Header: http.Header{"Content-Range": {header}}}
+		if isPart(answer, offset, length) && (!ok || first != offset || length < 0 && size >= 0 && last != size-1) {
+			t.Fatalf("%q was taken for %d bytes from %d", header, length, offset)
+		}
+		if length > 0 {
+			honest := strings.Replace(formatRange(offset, length), "=", " ", 1) + "/*"
+			answer.Header.Set("Content-Range", honest)
+			if !isPart(answer, offset, length) {
+				t.Fatalf("%q was not taken for %d bytes from %d", honest, length, offset)
+			}
+		}
+	})
+}
+
+// FuzzAllocateBody: the request says what was meant, whatever the name.
+func FuzzAllocateBody(f *testing.F) {
+	f.Add("/Jotta/Archive/dir/hello.txt", int64(11), int64(1714551072), true)
+	f.Add("/a b/\"\\/100%\xff\u2028<>&", int64(0), int64(-62135596800), false)
+	f.Fuzz(func(t *testing.T, path string, size, seconds int64, mayReplace bool) {
+		p, err := ParsePath(path)
+		if err != nil {
+			return
+		}
+		body, err := allocateBody(p, Content{Size: size, MD5: hello.MD5, Created: time.Unix(seconds, 0), Modified: time.Unix(seconds, 0)}, mayReplace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Path, MD5, Created, Modified string
+			Bytes                        int64
+			Handler                      string `json:"conflict_handler"`
+		}
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&got); err != nil {
+			t.Fatal(err)
+		}
+		wire, _ := p.wire()
+		if got.Path != "/jfs"+wire || got.Bytes != size || got.MD5 != hello.MD5 || (got.Handler == "") != mayReplace {
+			t.Fatalf("the body is %s for %q", body, p)
+		}
+		if _, err := time.Parse(time.RFC3339, got.Modified); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzAllocation: no answer sends bytes to nowhere or from beyond the end.
+func FuzzAllocation(f *testing.F) {
+	for _, name := range []string{"constructed-allocate-response-completed.json", "constructed-allocate-response-incomplete.json"} {
+		f.Add([]byte(sample(f, name)))
+	}
+	f.Add([]byte(`{"state":"INCOMPLETE","upload_url":"http://up.example.com/x","resume_pos":12}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var answer allocateAnswer
+		if json.Unmarshal(body, &answer) != nil {
+			return
+		}
+		a, err := (&Client{secure: true}).allocation("/Jotta/Archive/a", hello, &answer)
+		switch {
+		case err != nil:
+		case a.Offset < 0 || a.Offset > hello.Size:
+			t.Fatalf("%s: the offset is %d", body, a.Offset)
+		case a.Uploaded != (a.State == record.StateCompleted):
+			t.Fatalf("%s: %+v", body, a)
+		case !a.Uploaded && !strings.HasPrefix(strings.ToLower(a.url), "https://"):
+			t.Fatalf("%s: the address is %q", body, a.url)
+		}
+	})
+}
