@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 )
 
 // Delivery is bytes on their way to an upload target.
@@ -101,7 +102,13 @@ func (s *Store) receiveSmall(d Delivery, u *upload) (e Entry, err error) {
 	case md5.Sum(data) != u.md5:
 		return e, errors.Join(wrongSum(md5.Sum(data), u), s.corrupt(d.Token))
 	}
-	return s.complete(d, u, func(blob string) error { return writeFile(blob, data) })
+	return s.complete(d, u, func(blob string) error {
+		err := writeFile(blob, data)
+		if err != nil {
+			_ = os.Remove(blob) // nothing but this call knows of it
+		}
+		return err
+	})
 }
 
 // readBody reads until buf is full or the body ends, which is no error here.
@@ -140,6 +147,7 @@ func writeFile(name string, data []byte) error {
 // keepSmall writes what came of a small file to the target's file.
 func (s *Store) keepSmall(token string, data []byte) error {
 	if err := errors.Join(writeFile(s.uploadFile(token), data), syncDir(s.uploadDir())); err != nil {
+		_ = os.Remove(s.uploadFile(token)) // it would pass for what was received
 		return fmt.Errorf("receive: %w", err)
 	}
 	return nil
@@ -217,6 +225,11 @@ func (s *Store) fill(f *os.File, u *upload, d Delivery) (sum MD5, err error) {
 	n, err := copyBody(f, h, d.Body, u.size-d.Offset)
 	held := d.Offset + n
 	if err != nil {
+		if errors.Is(err, syscall.ENOSPC) {
+			// Half a file must not take the room that a smaller one would fit
+			// into. What was acknowledged before stays.
+			err = errors.Join(err, f.Truncate(d.Offset))
+		}
 		// Whatever went wrong, the bytes before it are good.
 		return sum, errors.Join(err, s.keep(f))
 	}
