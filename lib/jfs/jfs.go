@@ -1,15 +1,21 @@
-// Package jfs is a client of Jottacloud: the account, folders, files, listings
-// and content, in local names and typed errors.
+// Package jfs is a client of Jottacloud: the account and its devices, folders and
+// files, listings, content, the trash and public links, in local names and typed
+// errors.
 //
-// A [Client] makes one request per method and keeps nothing but the name of the
-// user, so it is safe for concurrent use by any number of goroutines. What
-// repeats, slows down or watches requests is a [http.RoundTripper] around it:
-// [Retry], [Limit]; see [Options].Wrap. It does not log in: that is the business
-// of [Credentials], made by package auth. It does not walk local folders or run
-// several transfers at once: that is package transfer.
+// A [Client] makes one request per method, unless the method says otherwise, and
+// keeps nothing but the name of the user, so it is safe for concurrent use by any
+// number of goroutines. Listings of unknown length are iterators, in constant
+// memory. What repeats, slows down or watches requests is a [http.RoundTripper]
+// around it: [Retry], [Limit]; see [Options].Wrap. It does not log in: that is
+// the business of [Credentials], made by package auth. It does not walk local
+// folders or run several transfers at once: that is package transfer.
+//
+// Every error of the service is an [*Error], and errors.Is finds its kind, one of
+// the Err… variables.
 //
 // What is known of the service's protocol is written down in docs/protocol.md;
-// the sections are cited where they are used.
+// the sections are cited where they are used. [OldAPI] speaks to services that
+// have only its older half.
 package jfs
 
 import (
@@ -85,7 +91,7 @@ func New(o Options) (*Client, error) {
 	if o.Old != nil {
 		old := *o.Old
 		if c.old = &old; old.User == "" || strings.ContainsAny(old.User, "/?#") {
-			return nil, errors.New("jfs.New: the old API needs the user name of the account")
+			return nil, errors.New("jfs.New: the old API needs the user name of the account, which has no slash, ? or #")
 		}
 	}
 	socket := ""
