@@ -510,7 +510,7 @@ func TestLegacyLogin(t *testing.T) {
 		t.Errorf("with the token: %d", a.status)
 	}
 
-	basic := machine.ID + ":" + machine.Secret
+	basic := machine.ID + ":not as it was given"
 	refresh := func(grant, token string) answer {
 		req, err := http.NewRequest("POST", w.url+"/auth/v1/token", strings.NewReader(url.Values{"grant_type": {grant}, "refresh_token": {token}}.Encode()))
 		if err != nil {
@@ -521,6 +521,9 @@ func TestLegacyLogin(t *testing.T) {
 		return w.do(w.http, req)
 	}
 	w.oauthFails(refresh("refresh_token", tokens.Refresh), 400, "unsupported_grant_type", "")
+	basic = builtInClient + ":x"
+	w.oauthFails(refresh("REFRESH_TOKEN", tokens.Refresh), 400, "invalid_grant", "The provided authorization grant (e.g.")
+	basic = machine.ID + ":not as it was given"
 	if a := refresh("REFRESH_TOKEN", tokens.Refresh); a.status != 200 {
 		t.Errorf("refresh: %d %s", a.status, a.body)
 	}
@@ -528,6 +531,10 @@ func TestLegacyLogin(t *testing.T) {
 	params.Set("password", "wrong")
 	w.oauthFails(w.form("/auth/v1/token", "", params), 400, "invalid_grant", "The provided authorization grant (e.g.")
 	params.Set("client_secret", "wrong")
+	builtIn := url.Values{"grant_type": {"PASSWORD"}, "username": {"user01"}, "password": {"secret"}, "client_id": {builtInClient}, "client_secret": {"its own"}}
+	if a := w.form("/auth/v1/token", "", builtIn); a.status != 200 {
+		t.Errorf("a client that is not registered: %d %s", a.status, a.body)
+	}
 	w.oauthFails(w.form("/auth/v1/token", "", params), 400, "invalid_client", "")
 }
 
