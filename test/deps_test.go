@@ -65,6 +65,7 @@ var foreign = map[string]struct {
 	"go.etcd.io/bbolt":               {[]string{"lib/jserve/store"}, "the store is the only package that knows its database"},
 	"github.com/google/renameio":     {[]string{"lib/report"}, "only reports are replaced in such a simple way"},
 	"github.com/gofrs/flock":         {[]string{"lib/digest"}, "only the hash cache needs a lock of its own"},
+	"golang.org/x/image":             {[]string{"lib/jserve"}, "only the thumbnails of the server are scaled"},
 	"golang.org/x/sys":               {[]string{"lib/local", "lib/jserve/store"}, "what the systems differ in is known to lib/local, and to the store of the server"},
 	"golang.org/x/text":              {[]string{"lib/diff"}, "only the brake on deletion folds names more loosely than the record does"},
 }

@@ -42,9 +42,8 @@ func (c *call) read(p store.Path) error {
 			return err
 		}
 		return c.show(&e, false)
-	case "thumb": // docs/protocol.md, section 6.7: optional
-		c.stats.count("thumb")
-		return fmt.Errorf("%w: no thumbnail of %s", store.ErrNoFile, c.fullPath(p))
+	case "thumb":
+		return c.thumb(p)
 	}
 	e, err := c.store.Stat(c.user.name, p)
 	if err != nil {

@@ -81,6 +81,7 @@ type Server struct {
 	login logins
 
 	trouble trouble
+	thumbs  chan struct{} // holds a place for each thumbnail being made
 }
 
 // New opens the store in cfg.Dir and makes the accounts that are not there yet.
@@ -118,7 +119,7 @@ func New(cfg Config) (*Server, error) {
 		}
 		users[store.Fold(u.Name)].name = stored.Name // as first spelled
 	}
-	s := &Server{cfg: cfg, store: st, users: users}
+	s := &Server{thumbs: make(chan struct{}, 1), cfg: cfg, store: st, users: users}
 	if err := s.login.open(st, cfg.TokenTTL); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
