@@ -324,6 +324,13 @@ func TestOpen(t *testing.T) {
 		switch {
 		case strings.HasSuffix(req.URL.Path, "/whole"):
 			io.WriteString(w, text) // knows no ranges
+		case strings.HasSuffix(req.URL.Path, "/short"):
+			w.Header().Set("Content-Range", "bytes 7-8/12")
+			w.WriteHeader(206)
+			io.WriteString(w, text[7:9])
+		case strings.HasSuffix(req.URL.Path, "/nowhere"):
+			w.WriteHeader(206)
+			io.WriteString(w, text[7:])
 		case strings.HasSuffix(req.URL.Path, "/cut"):
 			w.Header().Set("Content-Length", "12")
 			io.WriteString(w, text[:5])
@@ -346,6 +353,10 @@ func TestOpen(t *testing.T) {
 		{"/Jotta/Archive/f", 7, 50, "world", ErrNetwork},
 		{"/Jotta/Archive/whole", 0, 5, "hello", nil},
 		{"/Jotta/Archive/whole", 7, 5, "", ErrRange},
+		{"/Jotta/Archive/short", 7, -1, "", ErrRange},
+		{"/Jotta/Archive/short", 7, 5, "wo", ErrNetwork},
+		{"/Jotta/Archive/nowhere", 7, -1, "", ErrRange},
+		{"/Jotta/Archive/f", -1, -1, "", ErrRange},
 		{"/Jotta/Archive/cut", 0, -1, "hello", ErrNetwork},
 	}
 	for _, test := range tests {

@@ -9,7 +9,8 @@ import (
 )
 
 // EmptyTrash deletes everything in the trash of the account for good and returns
-// how many files and folders that were, as the service counts. Errors:
+// how many files and folders that were, as the service counts; none if the answer
+// was lost and Retry asked again. Errors:
 // ErrForbidden with the old API, which cannot do it. Source: docs/protocol.md,
 // section 9.
 func (c *Client) EmptyTrash(ctx context.Context) (files, folders int64, err error) {
@@ -65,7 +66,8 @@ func (c *Client) restore(ctx context.Context, p Path, e *Entry) error {
 // never was complete is left where it is. Memory grows with the size of the
 // folders on the way to the current one.
 //
-// The service has no such command: it is one request for each file and two for
+// Of several with one name the last comes back, and nothing goes over what is
+// alive. The service has no such command: it is one request for each file and two for
 // each folder. After an error call it again with the same time: the folder
 // itself may be alive by then. Errors: ErrNotExist; ErrExist at a file or if
 // something else has taken a name; ErrNameInvalid for entries that are Foreign,
@@ -94,11 +96,18 @@ func (c *Client) restoreDir(ctx context.Context, p Path, gone bool, trashed time
 	if _, err := c.node(ctx, opRestore, p, func(e Entry) { children = append(children, e) }); err != nil {
 		return 0, err
 	}
+	standing := standingEntries(children)
 	var foreign error
 	for i := range children {
 		e := &children[i]
 		at := p.Join(e.Path)
 		wanted := !e.Deleted.IsZero() && (trashed.IsZero() || e.Deleted.Equal(trashed))
+		if other := standing[record.Fold(e.Path)]; wanted && other != e {
+			if other.Deleted.IsZero() && other.Kind != e.Kind {
+				return files, &Error{Op: opRestore, Path: at, Class: record.ClassKindConflict, Message: "something else has this name now; move it away first"}
+			}
+			continue // it would go over what is newer
+		}
 		// A folder that an earlier call brought back may have more to restore.
 		switch {
 		case e.Kind == KindFolder && e.Deleted.IsZero(), wanted && e.Kind == KindFolder:
@@ -127,4 +136,18 @@ func (c *Client) restoreDir(ctx context.Context, p Path, gone bool, trashed time
 		}
 	}
 	return files, foreign
+}
+
+// standingEntries returns for each folded name the entry that its path leads to:
+// the live one, else the one that went to the trash last.
+func standingEntries(entries []Entry) map[string]*Entry {
+	standing := make(map[string]*Entry, len(entries))
+	for i := range entries {
+		e, name := &entries[i], record.Fold(entries[i].Path)
+		other := standing[name]
+		if other == nil || e.Deleted.IsZero() || !other.Deleted.IsZero() && e.Deleted.After(other.Deleted) {
+			standing[name] = e
+		}
+	}
+	return standing
 }
