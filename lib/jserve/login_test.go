@@ -597,6 +597,7 @@ func FuzzToken(f *testing.F) {
 	}
 	f.Add(good)
 	f.Add("a.b.c")
+	f.Add(good + "\n")
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	f.Add(strings.Replace(good, ".", "", 1))
 	f.Fuzz(func(t *testing.T, token string) {

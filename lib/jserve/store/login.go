@@ -22,7 +22,8 @@ var (
 var (
 	bucketTickets  = []byte("tickets")  // SHA-256 of the secret → Ticket
 	bucketSessions = []byte("sessions") // id → Session
-	keyLogin       = []byte("login key")
+	bucketLogin    = []byte("login")    // the key; not in meta, which exports carry along
+	keyLogin       = []byte("key")
 )
 
 // Logins that a store keeps at most. Beyond it the one that was not used for the
@@ -75,12 +76,15 @@ func (s *Store) LoginKey() ([]byte, error) {
 	rand.Read(fresh) // never fails
 	var key []byte
 	err := s.update(func(t *tx) error {
-		meta := t.entries.Tx().Bucket(bucketMeta)
-		if key = bytes.Clone(meta.Get(keyLogin)); len(key) > 0 {
+		b, err := t.logins(bucketLogin)
+		if err != nil {
+			return err
+		}
+		if key = bytes.Clone(b.Get(keyLogin)); len(key) > 0 {
 			return nil
 		}
 		key = fresh
-		return meta.Put(keyLogin, key)
+		return b.Put(keyLogin, key)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("login key: %w", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -113,6 +114,34 @@ func TestSessionsAreBounded(t *testing.T) {
 		}
 		if _, err := s.Renew(id, token, "9", accept); !errors.Is(err, want) {
 			t.Errorf("session %s: %v, want %v", id, err, want)
+		}
+	}
+}
+
+// Who gets a copy of a store must not get a way into the server it is from.
+func TestExportHoldsNoLogin(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir, nil)
+	key, err := s.LoginKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.BeginSession(Session{ID: "the session", User: user, Token: "the token"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddTicket("secret", Ticket{User: user, Purpose: "the purpose", Expires: s.clock.Load() + 100}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, _, err := Export(t.Context(), dir, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{string(key), "the session", "the token", "the purpose"} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("the export holds %q", secret)
 		}
 	}
 }
