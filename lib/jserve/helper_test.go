@@ -97,6 +97,10 @@ func (w *world) try(method, path string, body io.Reader, headers ...string) (a a
 	}
 	req.SetBasicAuth("user01", "secret")
 	for i := 0; i+1 < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			req.Host = headers[i+1]
+			continue
+		}
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	resp, err := w.http.Do(req)
