@@ -13,6 +13,8 @@ import (
 	"jottatools/lib/jserve/store"
 )
 
+var errGuessing = &failure{status: http.StatusTooManyRequests, text: "Too many wrong credentials"}
+
 // account is a user with what signing in and quota checks need.
 type account struct {
 	name     string
@@ -45,11 +47,22 @@ func accounts(users []User) (map[string]*account, error) {
 	return byName, nil
 }
 
-// signedIn lets a request through to h once its credentials are checked.
+// signedIn lets a request through to h once its credentials are checked. Who
+// guesses passwords has to wait; tokens that have expired are nobody's guess.
 func signedIn(h func(*call) error) func(*call) error {
 	return func(c *call) error {
-		user := c.authenticate(c.r.Header.Get("Authorization"))
+		header := c.r.Header.Get("Authorization")
+		scheme, _, _ := strings.Cut(header, " ")
+		password := strings.EqualFold(scheme, "Basic")
+		if password && c.login.wall.refuses(c.address(), c.cfg.Now().Unix()) {
+			c.w.Header().Set("Retry-After", "1")
+			return errGuessing
+		}
+		user := c.authenticate(header)
 		if user == nil {
+			if password {
+				c.missed()
+			}
 			return errBadCredentials
 		}
 		c.user = user

@@ -455,6 +455,33 @@ func TestGuessing(t *testing.T) {
 		t.Errorf("a second later: %d", a.status)
 	}
 
+	// The same goes for Basic, but not for tokens.
+	tokens := w.logIn()
+	for range 2 * maxMisses {
+		if a := w.as(tokens.AccessToken+"x", "GET", "/jfs/user01"); a.status != 401 {
+			t.Fatalf("with a bad token: %d", a.status)
+		}
+	}
+	w.want(200, "GET", "/jfs/user01")
+	for {
+		req, err := http.NewRequest("GET", w.url+"/jfs/user01", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth("user01", "guess")
+		if a := w.do(w.http, req); a.status == 429 && a.header.Get("Retry-After") != "" {
+			break
+		} else if a.status != 401 {
+			t.Fatalf("a guess: %d", a.status)
+		}
+	}
+	w.want(429, "GET", "/jfs/user01")
+	if a := w.as(tokens.AccessToken, "GET", "/jfs/user01"); a.status != 200 {
+		t.Errorf("with a token, while somebody guesses: %d", a.status)
+	}
+	w.clock.Add(1)
+	w.want(200, "GET", "/jfs/user01")
+
 	l := new(limiter)
 	for i := range 2 * maxAddresses {
 		l.missed(fmt.Sprint(i), 0)
