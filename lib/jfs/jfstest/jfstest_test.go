@@ -1,6 +1,7 @@
 package jfstest_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -19,10 +20,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newClient starts a jserve and returns a client of it.
-func newClient(t *testing.T, old *jfs.OldAPI) *jfs.Client {
+// newClient starts a jserve, which goes wrong as the rules say, and returns a
+// client of it.
+func newClient(t *testing.T, old *jfs.OldAPI, faults string) *jfs.Client {
 	t.Helper()
-	server, err := jserve.New(jserve.Config{Dir: t.TempDir(), Users: []jserve.User{{Name: "tester", Password: "secret"}}})
+	server, err := jserve.New(jserve.Config{Dir: t.TempDir(), Users: []jserve.User{{Name: "tester", Password: "secret"}}, Faults: faults})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +45,13 @@ func newClient(t *testing.T, old *jfs.OldAPI) *jfs.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := jfs.New(jfs.Options{Endpoint: listener.URL, Credentials: login, Transport: transport, Old: old})
+	wrap := func(next http.RoundTripper) http.RoundTripper {
+		if faults == "" {
+			return next // nothing is to be repeated
+		}
+		return jfs.Retry(next, jfs.RetryOptions{First: time.Microsecond})
+	}
+	client, err := jfs.New(jfs.Options{Endpoint: listener.URL, Credentials: login, Transport: transport, Wrap: wrap, Old: old})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,20 +72,59 @@ func onlyOld(next http.Handler) http.Handler {
 const root = "/Jotta/Archive/jfstest"
 
 func TestJserve(t *testing.T) {
-	c := newClient(t, nil)
+	c := newClient(t, nil, "")
 	jfstest.Run(t, c, root, jfstest.Options{})
 	jfstest.RunAccount(t, c, jfstest.AccountOptions{})
 }
 
 func TestJserveOldRaw(t *testing.T) {
-	c := newClient(t, &jfs.OldAPI{User: "tester"})
+	c := newClient(t, &jfs.OldAPI{User: "tester"}, "")
 	jfstest.Run(t, c, root, jfstest.Options{})
 	jfstest.RunAccount(t, c, jfstest.AccountOptions{NoEmptyTrash: true})
 }
 
 func TestJserveOldMultipart(t *testing.T) {
-	c := newClient(t, &jfs.OldAPI{User: "tester", Multipart: true})
+	c := newClient(t, &jfs.OldAPI{User: "tester", Multipart: true}, "")
 	jfstest.Run(t, c, root, jfstest.Options{NoResume: true})
+}
+
+// With Retry around it the client does the same over a bad line: answers are lost
+// and requests refused. Copies stay in the trash, as on the real service.
+func TestJserveBadLine(t *testing.T) {
+	const faults = `cp:trash-copy
+		mv:cut-out=0:every=2, mvdir:cut-out=0:every=2, mv:503:every=3, mvdir:500:every=3
+		mkdir:503:every=3, dl:503:every=2, dldir:502:every=3, cphash:504:every=4, stat:503:every=5, allocate:500:every=4
+		share:509:every=2, links:503:every=2, download:503:every=3, liststream:429:every=3, list:502:every=2`
+	jfstest.Run(t, newClient(t, nil, faults), root, jfstest.Options{})
+}
+
+// A listing whose counts are wrong is refused, and going folder by folder helps.
+func TestJserveShortListing(t *testing.T) {
+	c := newClient(t, nil, "liststream:count")
+	if err := c.MkDir(t.Context(), root+"/a/b"); err != nil {
+		t.Fatal(err)
+	}
+	a, err := c.Allocate(t.Context(), root+"/a/f", jfs.Content{MD5: "d41d8cd98f00b204e9800998ecf8427e"})
+	if err == nil && !a.Uploaded {
+		err = c.Upload(t.Context(), a, strings.NewReader(""))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err = range c.ListTree(t.Context(), root) {
+	}
+	if !errors.Is(err, jfs.ErrListing) {
+		t.Errorf("ListTree ends with %v, want ErrListing", err)
+	}
+	n := 0
+	for _, err := range c.WalkTree(t.Context(), root) {
+		if n++; err != nil {
+			t.Error(err)
+		}
+	}
+	if n != 3 {
+		t.Errorf("WalkTree has %d entries, want 3", n)
+	}
 }
 
 // A service that takes passwords is tested if JOTTATOOLS_TEST_ROOT names a mount
