@@ -19,6 +19,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"jottatools/lib/jserve/store"
 )
 
 // crashDir tells the test binary to be a server on that directory instead.
@@ -108,9 +110,16 @@ func TestKilledServerKeepsItsWord(t *testing.T) {
 		w.http.CloseIdleConnections()
 	}
 	w, kill := startVictim(t, dir)
-	defer kill()
 	checkKept(t, w, files, partial)
 	w.http.CloseIdleConnections()
+	kill()
+	if _, err := store.Check(t.Context(), dir, true, func(f store.Finding) {
+		if !f.Harmless {
+			t.Error(f.Text)
+		}
+	}); err != nil {
+		t.Error(err)
+	}
 	t.Logf("%d kills, %d files and %d parts acknowledged and kept", rounds, len(files), len(partial))
 }
 

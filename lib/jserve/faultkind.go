@@ -2,6 +2,7 @@ package jserve
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,8 +13,9 @@ import (
 // faultKinds are the kinds of request that rules can name. They are those of
 // GET /_jserve/stats, except that a rule cannot tell files from folders: both
 // are "stat". "token" is every endpoint of the login that hands out tokens.
+// What is under /_jserve, such as login_token, never goes wrong.
 var faultKinds = slices.Concat(slices.DeleteFunc(slices.Clone(requestKinds), func(kind string) bool {
-	return kind == "get_folder" || strings.HasPrefix(kind, "token_")
+	return kind == "get_folder" || kind == "login_token" || strings.HasPrefix(kind, "token_")
 }), []string{"token", "other"})
 
 // faultKind tells the kind of a request before anything is done about it. It may
@@ -34,10 +36,18 @@ func faultKind(r *http.Request) string {
 		return "customer"
 	case is("/opin/io/downloadPublic"), is("/p"), is("/s"):
 		return "public"
-	case is("/auth") && strings.HasSuffix(path, "/token"):
-		return "token"
+	case is("/rest/token"):
+		return "event_token"
+	case is("/auth"):
+		return cmp.Or(loginKinds[path[strings.LastIndexByte(path, '/')+1:]], "other")
 	}
 	return "other"
+}
+
+// loginKinds are the kinds of request to the login, by the last name on the path.
+var loginKinds = map[string]string{
+	"openid-configuration": "discovery", "token": "token", "auth": "login_page", "userinfo": "userinfo",
+	"logout": "logout", "revoke": "logout", "register": "register",
 }
 
 // jfsKind does so for what lies under /jfs.

@@ -381,3 +381,17 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestEventToken(t *testing.T) {
+	w := newWorld(t)
+	e := w.want(200, "GET", "/rest/token/user01/createToken").xml(t)
+	if want := sample(t, "constructed-ws-token.xml").xml(t); e.XMLName.Local != want.XMLName.Local || len(e.Children) != len(want.Children) {
+		t.Errorf("token answers %v with %d elements", e, len(e.Children))
+	}
+	if e.text("username") != "user01" || len(e.text("authToken")) < 20 {
+		t.Errorf("token of %s is %q", e.text("username"), e.text("authToken"))
+	}
+	w.want(401, "GET", "/rest/token/other/createToken")
+	w.want(404, "GET", "/rest/token/user01")
+	w.want(405, "POST", "/rest/token/user01/createToken")
+}

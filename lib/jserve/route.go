@@ -41,6 +41,8 @@ func (s *Server) route(r *http.Request) (style, func(*call) error) {
 		return stylePlain, method(http.MethodPost, guarded((*call).loginToken))
 	case is("/files"), is("/account"), is("/auth"):
 		return styleJSON, signedIn(func(*call) error { return errNotFound })
+	case is("/rest/token"):
+		return styleXML, signedIn(method(http.MethodGet, (*call).eventToken))
 	case is("/opin/io/downloadPublic"), is("/p"), is("/s"):
 		return stylePlain, method(http.MethodGet, (*call).public)
 	case path == "/_jserve/faults":
