@@ -154,7 +154,7 @@ func TestClientPHPJotta(t *testing.T) {
 func TestClientRust(t *testing.T) {
 	w := newWorld(t)
 	content := strings.Repeat("chunk of ten", 10)
-	fields := map[string]any{"path": "Archive/rust/a.txt", "created": 1714551072000, "modified": 1714551072000, "conflict_handler": "CREATE_NEW_REVISION"}
+	fields := map[string]any{"path": "Archive/rust/a.txt", "created": int64(1714551072000), "modified": int64(1714551072000), "conflict_handler": "CREATE_NEW_REVISION"}
 	allocate := func() (out allocateAnswer) {
 		t.Helper()
 		a := w.announce("", content, fields)
