@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -195,7 +196,7 @@ func parseDevice(r io.Reader) (Device, error) {
 // Source: docs/protocol.md, section 7.4.
 func (c *Client) RemoveDevice(ctx context.Context, p Path) error {
 	const op = "delete device"
-	if err := needDepth(op, p, 1); err != nil {
+	if err := needOwn(op, p, 1); err != nil {
 		return err
 	}
 	return c.command(ctx, op, p, "rm=true")
@@ -245,7 +246,7 @@ func (c *Client) CreateMountPoint(ctx context.Context, p Path) (created bool, er
 // docs/protocol.md, section 7.3.
 func (c *Client) TrashMountPoint(ctx context.Context, p Path) error {
 	const op = "move to trash"
-	if err := needDepth(op, p, 2); err != nil {
+	if err := needOwn(op, p, 2); err != nil {
 		return err
 	}
 	return c.command(ctx, op, p, "dl=true")
@@ -256,7 +257,7 @@ func (c *Client) TrashMountPoint(ctx context.Context, p Path) error {
 // Source: docs/protocol.md, section 7.4.
 func (c *Client) RemoveMountPoint(ctx context.Context, p Path) error {
 	const op = "delete mount point"
-	if err := needDepth(op, p, 2); err != nil {
+	if err := needOwn(op, p, 2); err != nil {
 		return err
 	}
 	return c.command(ctx, op, p, "rm=true")
@@ -273,6 +274,27 @@ func needDepth(op string, p Path, depth int) error {
 		what = "it is not a mount point, such as /Jotta/Archive"
 	}
 	return &Error{Op: op, Path: p, Class: record.ClassForbidden, Message: what}
+}
+
+// builtIn are the mount points that every account has (docs/protocol.md, section
+// 2).
+var builtIn = []string{"Archive", "Sync", "Shared", "Latest", "Links", "Trash"}
+
+// needOwn is needDepth that also keeps a command away from what is built in. It
+// is not known that the service refuses, and everything would be gone.
+func needOwn(op string, p Path, depth int) error {
+	if err := needDepth(op, p, depth); err != nil {
+		return err
+	}
+	device, mountPoint, _ := strings.Cut(record.Fold(string(p[1:])), "/")
+	own := device != record.Fold("Jotta")
+	if !own && depth == 2 {
+		own = !slices.ContainsFunc(builtIn, func(name string) bool { return record.Fold(name) == mountPoint })
+	}
+	if own {
+		return nil
+	}
+	return &Error{Op: op, Path: p, Class: record.ClassForbidden, Message: "it belongs to every account and is never deleted"}
 }
 
 // notExist reports whether err says that something is not there.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,64 @@ func TestCommands(t *testing.T) {
 				t.Errorf("removing %s: %v, request %q; want ErrForbidden and none", p, remove, got)
 			}
 		}
+	}
+}
+
+func TestCommandsForDevicesAndMountPoints(t *testing.T) {
+	var got []string
+	c := newTestClient(t, func(w http.ResponseWriter, req *http.Request) {
+		got = append(got, req.Method+" "+strings.TrimPrefix(req.RequestURI, "/jfs/"+testUser))
+		switch {
+		case req.URL.Query().Has("type"):
+			io.WriteString(w, sample(t, "mountpoint-rm-response.2017-jafs.xml")) // which is a device
+		case req.URL.RawQuery == "":
+			w.WriteHeader(201)
+			io.WriteString(w, sample(t, "mountpoint-create-response.2017-jafs.xml"))
+		default:
+			io.WriteString(w, "<user/>")
+		}
+	})
+	ctx := t.Context()
+	device, err := c.CreateDevice(ctx, "/My PC", DeviceWorkstation)
+	if err != nil || device.Path != "/PC01" || device.Type != DeviceWorkstation || device.ID != "1ded87e0-4eab-42b4-a5ca-f39071a0abed" {
+		t.Errorf("CreateDevice = %+v, %v", device, err)
+	}
+	created, err := c.CreateMountPoint(ctx, "/My PC/C+D")
+	if !created || err != nil {
+		t.Errorf("CreateMountPoint = %t, %v", created, err)
+	}
+	for _, err := range []error{
+		c.TrashMountPoint(ctx, "/My PC/C+D"), c.RemoveMountPoint(ctx, "/My PC/Archive"), c.RemoveMountPoint(ctx, "/Jotta/Mine"), c.RemoveDevice(ctx, "/My PC"),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	want := []string{
+		"POST /My%20PC?type=WORKSTATION", "POST /My%20PC/C%2BD", "POST /My%20PC/C%2BD?dl=true", "POST /My%20PC/Archive?rm=true", "POST /Jotta/Mine?rm=true", "POST /My%20PC?rm=true",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("requests are %q, want %q", got, want)
+	}
+
+	got = nil
+	for what, err := range map[string]error{
+		"the built-in device":                     c.RemoveDevice(ctx, "/jotta"),
+		"a mount point as a device":               c.RemoveDevice(ctx, "/My PC/C"),
+		"the account as a device":                 c.RemoveDevice(ctx, "/"),
+		"nothing as a device":                     c.RemoveDevice(ctx, ""),
+		"a built-in mount point":                  c.RemoveMountPoint(ctx, "/Jotta/ARCHIVE"),
+		"a built-in mount point, to the trash":    c.TrashMountPoint(ctx, "/Jotta/Sync"),
+		"a folder as a mount point":               c.RemoveMountPoint(ctx, "/My PC/C/x"),
+		"a device as a mount point":               c.RemoveMountPoint(ctx, "/My PC"),
+		"a device as a mount point, to the trash": c.TrashMountPoint(ctx, "/My PC"),
+	} {
+		if !errors.Is(err, ErrForbidden) {
+			t.Errorf("removing %s: %v, want ErrForbidden", what, err)
+		}
+	}
+	if len(got) != 0 {
+		t.Errorf("requests are %q, want none", got)
 	}
 }
 
