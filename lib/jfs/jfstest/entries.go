@@ -357,8 +357,8 @@ func (s suite) share(t *testing.T) {
 
 // thumbnail: the service need not have any, but what it has is a picture.
 func (s suite) thumbnail(t *testing.T) {
-	picture := image.NewRGBA(image.Rect(0, 0, 640, 480))
-	for i := range 480 {
+	picture := image.NewRGBA(image.Rect(0, 0, 160, 120))
+	for i := range 120 {
 		picture.Set(i, i, color.White)
 	}
 	var b bytes.Buffer
