@@ -61,6 +61,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LC_ALL", "C.UTF-8")
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Values[serverKey{}] = new(server)
+			if host, err := os.Hostname(); err == nil {
+				env.Setenv("HOST", host)
+			}
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

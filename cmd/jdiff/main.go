@@ -122,6 +122,7 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 		return errors.Join(err, withheld(held), out.Flush())
 	}
 	err := env.Filter(func(in *record.Reader, out *record.Writer) error {
+		o.Stored = out.Stored
 		err := join(in, out.Write)
 		if held != nil {
 			out.Withhold(held.Deletions)

@@ -16,6 +16,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"jottatools/lib/command"
@@ -32,18 +34,22 @@ and keeps a JSON report that also says when the tree was last stored whole.
 On a terminal it prints a summary; elsewhere only what went wrong, on standard
 error. With -v it names each entry that something was done about.
 
-"jreport status REPORT…" prints reports, and exits 1 unless all are complete.`
+"jreport status REPORT…" prints reports, those of --source and --dest if these are
+given, and exits 1 unless all are complete.`
 	cmd.Example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput | jreport --file photos.json
   jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jreport --dry-run
   jreport status photos.json`
 	var o options
 	f := cmd.Flags()
 	f.StringVar(&o.file, "file", "", "keep the report in `FILE`")
+	f.StringVar(&o.previous, "previous", "", "the report of the run before is `FILE` (default: that of --file)")
 	f.StringVar(&o.source, "source", "", "the `DIR` that the report is about")
 	f.StringVar(&o.dest, "dest", "", "the `REMOTE` folder that the report is about")
 	f.StringVar(&o.started, "started", "", "when the run began, an RFC 3339 `TIME` (default now)")
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "the records are a plan: print it, and keep no report")
 	f.BoolVar(&o.json, "json", false, "print reports as JSON")
+	// The report matters more than who reads along.
+	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error {
 		if len(env.Args) > 0 {
 			return status(env, o)
@@ -53,8 +59,8 @@ error. With -v it names each entry that something was done about.
 }
 
 type options struct {
-	file, source, dest, started string
-	dryRun, json                bool
+	file, previous, source, dest, started string
+	dryRun, json                          bool
 }
 
 func run(env *command.Env, o options) error {
@@ -73,7 +79,10 @@ func run(env *command.Env, o options) error {
 				env.Printf("%s", line)
 			}
 		}
-		previous, err := load(o.file)
+		if o.previous == "" {
+			o.previous = o.file
+		}
+		previous, err := load(o.previous)
 		r.Finish(in, previous, time.Now())
 		if o.file != "" && !o.dryRun {
 			err = errors.Join(err, r.Save(o.file))
@@ -120,8 +129,8 @@ func status(env *command.Env, o options) error {
 	if env.Args[0] != "status" || len(env.Args) < 2 {
 		return command.Usagef("give status and the reports to print, or no arguments to read records")
 	}
-	incomplete := false
-	for i, name := range env.Args[1:] {
+	incomplete, found := false, 0
+	for _, name := range env.Args[1:] {
 		r, err := report.Load(name)
 		if err != nil {
 			return err
@@ -129,11 +138,15 @@ func status(env *command.Env, o options) error {
 		if r == nil {
 			return command.Usagef("%s: there is no such report", name)
 		}
-		incomplete = incomplete || !r.Complete
+		if o.source != "" && r.Source != o.source || o.dest != "" && r.Dest != o.dest {
+			continue
+		}
+		found++
+		incomplete = incomplete || !r.Complete || !r.Unfinished.IsZero() || r.Withheld > 0
 		if o.json {
 			err = json.NewEncoder(env.Stdout).Encode(r)
 		} else {
-			if i > 0 {
+			if found > 1 {
 				fmt.Fprintln(env.Stdout)
 			}
 			err = r.WriteStatus(env.TextSink())
@@ -142,7 +155,10 @@ func status(env *command.Env, o options) error {
 			return err
 		}
 	}
-	if incomplete {
+	switch {
+	case found == 0:
+		return command.Exit(command.ExitPartial, errors.New("nothing is known of that; it has never been stored from here"))
+	case incomplete:
 		return command.Exit(command.ExitPartial, errors.New(""))
 	}
 	return nil

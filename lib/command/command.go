@@ -9,6 +9,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -78,8 +79,7 @@ func (c *Command) Main(run func(ctx context.Context, env *Env) error) int {
 	defer cancel()
 	c.env.start(ctx, c)
 	err := c.execute(ctx, run)
-	c.env.finish()
-	return c.report(ctx, err)
+	return c.report(ctx, errors.Join(err, c.env.finish()))
 }
 
 // report prints err and returns the exit code for it.

@@ -29,7 +29,10 @@ func TestExitCode(t *testing.T) {
 		want int
 	}{
 		{nil, 0},
-		{errors.New("x"), 1},
+		{errors.New("x"), 75},
+		{fmt.Errorf("write: %w", syscall.EPIPE), 0},
+		{errors.Join(Exit(ExitPartial, errors.New("x")), syscall.EPIPE), 1},
+		{&record.Error{Class: record.ClassCorrupt}, 1},
 		{Usagef("x"), 2},
 		{fmt.Errorf("x: %w", record.ErrTruncated), 3},
 		{fmt.Errorf("x: %w", record.ErrIncomplete), 3},
@@ -47,7 +50,7 @@ func TestExitCode(t *testing.T) {
 		{&record.Error{Class: record.ClassRateLimited}, 75},
 		{errors.Join(Exit(ExitPartial, errors.New("x")), record.ErrTruncated), 3},
 		{errors.Join(record.ErrTruncated, classed(record.ClassAuth)), 4},
-		{errors.Join(errors.New("x"), errors.Join(classed(record.ClassNetwork), classed(record.ClassQuota))), 7},
+		{errors.Join(Exit(ExitPartial, errors.New("x")), errors.Join(classed(record.ClassNetwork), classed(record.ClassQuota))), 7},
 		{fmt.Errorf("both %w and %w", Exit(ExitBusy, errors.New("x")), errors.New("y")), 8},
 	} {
 		if got := exitCode(context.Background(), test.err); got != test.want {
@@ -116,8 +119,8 @@ func TestFilter(t *testing.T) {
 		{"all well", input, copyAll, 0, `"records":1,"bytes":1,"errors":0,"complete":true,"scope":["a"]}`, ""},
 		{"truncated", input[:36], copyAll, 3, `"records":1,"bytes":1,"errors":0,"complete":false}`, ""},
 		{"malformed", "x\n" + input, copyAll, 3, `"complete":false,"scope":["a"]}`, "jtest: line 1: the line is not a JSON object"},
-		{"body fails", input, func(in *record.Reader, out *record.Writer) error { return errors.Join(copyAll(in, out), full) }, 1, `"complete":false,"scope":["a"]}`, ""},
-		{"body does not read", input, func(*record.Reader, *record.Writer) error { return full }, 1, `"records":0,"bytes":0,"errors":0,"complete":false}`, ""},
+		{"body fails", input, func(in *record.Reader, out *record.Writer) error { return errors.Join(copyAll(in, out), full) }, 75, `"complete":false,"scope":["a"]}`, ""},
+		{"body does not read", input, func(*record.Reader, *record.Writer) error { return full }, 75, `"records":0,"bytes":0,"errors":0,"complete":false}`, ""},
 		{"an entry fails", input, func(in *record.Reader, out *record.Writer) error {
 			for r := range in.All() {
 				r.Error = &record.Error{Class: record.ClassQuota, Message: "full"}
@@ -157,7 +160,7 @@ func TestReportPrintsEachErrorOnce(t *testing.T) {
 	c := New("jtest", "test")
 	var stderr bytes.Buffer
 	c.env = Env{name: "jtest", ctx: context.Background(), logFormat: "text", Stderr: &stderr}
-	err := errors.Join(errors.New("a"), Exit(ExitPartial, errors.New("")), fmt.Errorf("write: %w", syscall.EPIPE), errors.Join(errors.New("b")))
+	err := errors.Join(Exit(ExitPartial, errors.New("a")), Exit(ExitPartial, errors.New("")), fmt.Errorf("write: %w", syscall.EPIPE), errors.Join(Exit(ExitPartial, errors.New("b"))))
 	if code := c.report(context.Background(), err); code != ExitPartial {
 		t.Errorf("code %d", code)
 	}

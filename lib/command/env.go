@@ -32,8 +32,9 @@ type Env struct {
 	quiet     bool
 	logFormat string
 
-	screen   sync.Mutex // guards what is drawn on the terminal
+	screen   sync.Mutex // guards what is drawn on the terminal, and what follows
 	progress *Progress
+	textErr  error // the first of writing text to standard output
 }
 
 func (e *Env) start(ctx context.Context, c *Command) {
@@ -45,10 +46,15 @@ func (e *Env) start(ctx context.Context, c *Command) {
 	e.Stderr = os.Stderr
 }
 
-func (e *Env) finish() {
+// finish takes the progress line away and returns what kept text for people from
+// being written.
+func (e *Env) finish() error {
 	if e.progress != nil {
 		e.progress.Done()
 	}
+	e.screen.Lock()
+	defer e.screen.Unlock()
+	return e.textErr
 }
 
 // Verbose returns how often -v was given.
@@ -78,7 +84,11 @@ func (t textSink) Write(b []byte) (n int, err error) {
 	for i := range lines {
 		lines[i] = printable(lines[i])
 	}
-	t.env.draw(func() { _, err = io.WriteString(t.env.Stdout, strings.Join(lines, "\n")) })
+	t.env.draw(func() {
+		if _, err = io.WriteString(t.env.Stdout, strings.Join(lines, "\n")); t.env.textErr == nil {
+			t.env.textErr = err
+		}
+	})
 	return len(b), err
 }
 

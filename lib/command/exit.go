@@ -82,9 +82,12 @@ func exitCode(ctx context.Context, err error) int {
 	if ctx.Err() != nil {
 		return ExitInterrupted
 	}
-	code := ExitPartial
+	code := ExitOK
 	for _, e := range leaves(err) {
-		if c := codeOf(e); slices.Index(gravest, c) < slices.Index(gravest, code) {
+		if isBrokenPipe(e) {
+			continue
+		}
+		if c := codeOf(e); code == ExitOK || slices.Index(gravest, c) < slices.Index(gravest, code) {
 			code = c
 		}
 	}
@@ -108,7 +111,7 @@ func codeOf(err error) int {
 			return ExitInput
 		}
 	}
-	return ExitPartial
+	return ExitTemporary // the run was broken off, by the disk for instance
 }
 
 func classCode(e *record.Error) int {

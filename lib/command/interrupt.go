@@ -50,7 +50,7 @@ func leash(ctx context.Context) (context.Context, context.CancelFunc) {
 		f := os.NewFile(uintptr(fd), "leash")
 		go func() {
 			io.Copy(io.Discard, f)
-			cancel(errors.New("the program that started this one has died"))
+			cancel(errors.New("stopped by the program that started this one"))
 		}()
 	}
 	return ctx, func() { cancel(nil) }

@@ -34,7 +34,7 @@ func Client(opts Options) (*jfs.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return jfs.New(jfs.Options{
+	client, err := jfs.New(jfs.Options{
 		Endpoint:    os.Getenv("JOTTA_ENDPOINT"),
 		Credentials: credentials,
 		UserAgent:   "jottatools/" + command.Version(),
@@ -45,4 +45,8 @@ func Client(opts Options) (*jfs.Client, error) {
 			return jfs.Retry(next, jfs.RetryOptions{Attempts: attempts, Notify: opts.Notify})
 		},
 	})
+	if err != nil {
+		return nil, command.Usagef("JOTTA_ENDPOINT: %v", err)
+	}
+	return client, nil
 }

@@ -32,6 +32,8 @@ type Options struct {
 	// Check, if set, returns the path under which the target would list an entry,
 	// and an error if it cannot hold it, or would not give its name back.
 	Check func(path string) (listed string, err *record.Error)
+	// Stored, if set, hears how many entries the target has.
+	Stored func(n int64)
 	// Warn, if set, hears once of input that is out of order.
 	Warn func(message string)
 }
@@ -61,6 +63,9 @@ func Plan(ctx context.Context, source *record.Reader, target Target, emit Emit, 
 	remote := p.counted(target())
 	if err := join(ctx, src.records(), remote, p, opts.PruneIgnored); err != nil {
 		return err
+	}
+	if opts.Stored != nil {
+		opts.Stored(p.stored)
 	}
 	if src.rest != nil {
 		if err := p.joinRest(ctx, src, target); err != nil {

@@ -291,6 +291,7 @@ func decodeEnd(line string) (End, error) {
 		Complete bool     `json:"complete"`
 		Scope    []string `json:"scope"`
 		Withheld int64    `json:"withheld"`
+		Stored   int64    `json:"stored"`
 	}
 	if err := json.Unmarshal([]byte(line), &e); err != nil {
 		return End{}, fmt.Errorf("the end record cannot be read: %w", err)
@@ -301,13 +302,13 @@ func decodeEnd(line string) (End, error) {
 	if e.Records == nil {
 		return End{}, errors.New(`the end record has no "records"`)
 	}
-	end := End{Version: e.Version, Stage: e.Stage, Records: *e.Records, Bytes: e.Bytes, Errors: -1, Complete: e.Complete, Scope: e.Scope, Withheld: e.Withheld}
+	end := End{Version: e.Version, Stage: e.Stage, Records: *e.Records, Bytes: e.Bytes, Errors: -1, Complete: e.Complete, Scope: e.Scope, Withheld: e.Withheld, Stored: e.Stored}
 	if e.Errors != nil {
 		end.Errors = *e.Errors
 	}
 	err := eachMember(line, func(key, _, member string) error {
 		switch key {
-		case "kind", "v", "stage", "records", "bytes", "errors", "complete", "scope", "withheld":
+		case "kind", "v", "stage", "records", "bytes", "errors", "complete", "scope", "withheld", "stored":
 		default:
 			end.extra += "," + member
 		}
@@ -336,6 +337,9 @@ func (e *End) append(b []byte) []byte {
 	}
 	if e.Withheld != 0 {
 		b = appendInt(b, "withheld", e.Withheld)
+	}
+	if e.Stored != 0 {
+		b = appendInt(b, "stored", e.Stored)
 	}
 	b = append(b, e.extra...)
 	return append(b, '}')

@@ -181,6 +181,7 @@ type End struct {
 	Complete bool     // false: the stream is not the whole tree
 	Scope    []string // paths that the stream covers; empty: all of its root
 	Withheld int64    // deletions that a brake kept out of the stream
+	Stored   int64    // entries that jdiff found on the target; 0 if it found none, or was not asked
 
 	extra string
 }

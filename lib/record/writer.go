@@ -112,14 +112,22 @@ func (w *Writer) Withhold(n int64) {
 	w.end.Withheld += n
 }
 
+// Stored notes how many entries were found on the target.
+func (w *Writer) Stored(n int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.end.Stored = n
+}
+
 // Inherit takes over from the end record of the input what later programs need
-// to know: the scope, the deletions withheld, and members that this program does
-// not know.
+// to know: the scope, the deletions withheld, the entries stored, and members that
+// this program does not know.
 func (w *Writer) Inherit(input End) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.end.Scope = input.Scope
 	w.end.Withheld += input.Withheld
+	w.end.Stored = max(w.end.Stored, input.Stored)
 	w.end.extra = input.extra
 }
 

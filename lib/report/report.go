@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2/maybe"
@@ -34,6 +35,18 @@ type Report struct {
 	Complete     bool      `json:"complete"`
 	LastComplete time.Time `json:"last_complete,omitzero"` // end of the last complete run, this one included
 	Incomplete   string    `json:"incomplete,omitempty"`   // why the stream proves nothing, if so
+	Withheld     int64     `json:"withheld,omitempty"`     // deletions that a brake held back
+
+	// Base is how many entries were stored when all was well: after the last complete
+	// run that had no deletions to hold back. A brake on a share of them is not
+	// loosened by what a wrong source adds.
+	Base int64 `json:"base,omitempty"`
+
+	// Unfinished is when a run began that has not come to an end, as far as is
+	// known. It is not kept in the report but beside it; see [Load].
+	Unfinished time.Time `json:"unfinished,omitzero"`
+
+	added int64 // entries stored that were not there before
 
 	Counts    Counts  `json:"counts"`
 	NotStored []Entry `json:"not_stored,omitempty"` // at most 1,000 of them
@@ -97,6 +110,9 @@ func (r *Report) Add(rec *record.Record) {
 	if t := rec.Transfer; t != nil {
 		c.Sent += t.Sent
 	}
+	if rec.Reason == record.ReasonNew && (rec.Status == record.StatusDone || rec.Status == record.StatusDeduplicated) {
+		r.added++
+	}
 	switch {
 	case rec.Error != nil || rec.Status == record.StatusFailed:
 		c.Failed++
@@ -155,15 +171,25 @@ func (r *Report) Finish(in *record.Reader, previous *Report, now time.Time) {
 		r.Incomplete = err.Error()
 	}
 	r.Complete = in.Clean() == nil && len(r.NotStored) == 0
-	switch {
-	case r.Complete:
+	r.Withheld = in.End().Withheld
+	if previous != nil {
+		r.LastComplete, r.Base = previous.LastComplete, previous.Base
+	}
+	if r.Complete {
 		r.LastComplete = r.Ended
-	case previous != nil:
-		r.LastComplete = previous.LastComplete
+	}
+	if r.Complete && r.Withheld == 0 {
+		r.Base = in.End().Stored + r.added - r.Counts.Deleted
 	}
 }
 
-// Load reads a report. There being none yet is no error: it returns nil.
+// unfinished is what is added to a report's name to name the file that holds,
+// while a run goes on, when it began.
+const unfinished = ".unfinished"
+
+// Load reads a report. There being none yet is no error: it returns nil. A file
+// beside it whose name ends in ".unfinished" says since when a run is going on, or
+// has been when it was killed.
 func Load(name string) (*Report, error) {
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -175,6 +201,12 @@ func Load(name string) (*Report, error) {
 	var r Report
 	if err := json.Unmarshal(b, &r); err != nil {
 		return nil, fmt.Errorf("%s is not a report: %w", name, err)
+	}
+	if b, err := os.ReadFile(name + unfinished); err == nil {
+		r.Unfinished, err = time.Parse(time.RFC3339, strings.TrimSpace(string(b)))
+		if err != nil { // cut short with the run
+			r.Unfinished = r.Ended
+		}
 	}
 	return &r, nil
 }

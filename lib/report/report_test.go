@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"jottatools/lib/record"
 )
@@ -90,6 +92,45 @@ func problems(r *Report) string {
 	return text
 }
 
+// TestBase: what a wrong source has added does not count as what was there.
+func TestBase(t *testing.T) {
+	stored := strings.Replace(end("9", "0", "true"), `"complete"`, `"stored":20,"complete"`, 1)
+	withheld := strings.Replace(stored, `"complete"`, `"withheld":7,"complete"`, 1)
+	for _, test := range []struct {
+		name, stream string
+		want         int64
+	}{
+		{"complete", run + stored, 22}, // three are new, one is deleted
+		{"complete, deletions withheld", run + withheld, 3},
+		{"incomplete", run + end("9", "0", "false"), 3},
+	} {
+		r, in := collect(test.stream)
+		r.Finish(in, &Report{Base: 3}, time.Unix(5, 0))
+		if r.Base != test.want {
+			t.Errorf("%s: base %d, want %d", test.name, r.Base, test.want)
+		}
+	}
+}
+
+func TestUnfinishedRun(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "r.json")
+	r, in := collect(run + end("9", "0", "true"))
+	r.Finish(in, nil, time.Unix(5, 0).UTC())
+	for text, want := range map[string]time.Time{"2026-01-02T03:04:05Z\n": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), "": r.Ended} {
+		if err := errors.Join(r.Save(name), os.WriteFile(name+unfinished, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Load(name)
+		if err != nil || !got.Unfinished.Equal(want) {
+			t.Errorf("%q: unfinished since %v, %v, want %v", text, got.Unfinished, err, want)
+		}
+		var b strings.Builder
+		if err := got.WriteStatus(&b); err != nil || !strings.Contains(b.String(), "has not come to its end") {
+			t.Errorf("status:\n%s%v", &b, err)
+		}
+	}
+}
+
 func TestListIsBounded(t *testing.T) {
 	var r Report
 	for range maxListed + 5 {
@@ -114,7 +155,7 @@ func TestSaveAndLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Report{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {

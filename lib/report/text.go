@@ -97,8 +97,14 @@ func (r *Report) WriteStatus(w io.Writer) error {
 		state = "NOT complete"
 	}
 	fmt.Fprintf(&b, "  last run: %s, %s\n", r.Ended.Local().Format("2006-01-02 15:04:05 MST"), state)
+	if !r.Unfinished.IsZero() {
+		fmt.Fprintf(&b, "  a run that began %s has not come to its end\n", r.Unfinished.Local().Format("2006-01-02 15:04:05 MST"))
+	}
 	for line := range strings.SplitSeq(r.Summary(), "\n") {
 		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	if r.Withheld > 0 {
+		fmt.Fprintf(&b, "  %d deletions were withheld by a brake; nothing was deleted\n", r.Withheld)
 	}
 	if r.Incomplete != "" {
 		fmt.Fprintf(&b, "  the run did not see the whole tree: %s\n", r.Incomplete)
