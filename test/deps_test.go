@@ -44,6 +44,7 @@ var ours = map[string][]string{
 	// The server shares nothing with the client, so that they test each other.
 	"lib/jserve":       {"lib/jserve/store"},
 	"lib/jserve/store": nil,
+	"lib/jserve/proxy": nil,
 }
 
 // foreign lists the modules of others that our packages import, and where. A
@@ -70,10 +71,11 @@ var foreign = map[string]struct {
 	"golang.org/x/text":              {[]string{"lib/diff"}, "only the brake on deletion folds names more loosely than the record does"},
 }
 
-// longestMain is how many lines a program's main package may have, its help text
-// included: flags in, one call, exit code out. What is more is logic, and
-// belongs into a package that can be tested.
-const longestMain = 200
+// longestMain is how many lines a file of a program may have, its help text
+// included: flags in, one call, exit code out. What is more is logic, and belongs
+// into a package that can be tested. A program with subcommands has a file for
+// each.
+const longestMain = 250
 
 // goPackage is what go list says of a package.
 type goPackage struct {
@@ -214,16 +216,14 @@ func TestMainsAreShort(t *testing.T) {
 		if !isOurs(p) || !strings.HasPrefix(p.short(), "cmd/") {
 			continue
 		}
-		lines := 0
 		for _, file := range p.GoFiles {
 			data, err := os.ReadFile(filepath.Join(p.Dir, file))
 			if err != nil {
 				t.Fatal(err)
 			}
-			lines += bytes.Count(data, []byte{'\n'})
-		}
-		if lines > longestMain {
-			t.Errorf("%s has %d lines, want at most %d; a main holds flags and one call, what is more belongs into lib", p.short(), lines, longestMain)
+			if lines := bytes.Count(data, []byte{'\n'}); lines > longestMain {
+				t.Errorf("%s/%s has %d lines, want at most %d; a main holds flags and one call, what is more belongs into lib", p.short(), file, lines, longestMain)
+			}
 		}
 	}
 }
