@@ -150,7 +150,7 @@ func (s *Store) allocate(fn func(*tx) (Allocation, error)) (a Allocation, err er
 
 // settle puts the content at n if no bytes are needed for it.
 func (t *tx) settle(user ID, n *Node, c *Content) (bool, error) {
-	if current := n.Current(); c.same(current) {
+	if current := n.Current(); c.same(current) && t.known(c.MD5, c.Size) {
 		if err := t.checkQuota(user, n, c.Size, c.Quota); err != nil {
 			return false, err
 		}

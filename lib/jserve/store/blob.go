@@ -83,9 +83,19 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// known tells whether the content is stored.
+// known tells whether the content is stored, and its file there in full length:
+// nobody is told that the content need not be sent when it could not be given
+// back. A file that somebody has removed or cut short is replaced by the next
+// upload of the content.
 func (t *tx) known(m MD5, size int64) bool {
-	return size == 0 && m == emptyMD5 || t.blobs.Get(blobKey(m, size)) != nil
+	if size == 0 && m == emptyMD5 {
+		return true
+	}
+	if t.blobs.Get(blobKey(m, size)) == nil {
+		return false
+	}
+	fi, err := os.Lstat(t.s.blobFile(m, size))
+	return err == nil && fi.Mode().IsRegular() && fi.Size() == size
 }
 
 // ref counts one more revision with this content, whose file must be in place.

@@ -310,8 +310,8 @@ func (s *Store) complete(d Delivery, u *upload, place func(blob string) error) (
 	if err := s.view(func(t *tx) error { known = t.known(u.md5, u.size); return nil }); err != nil {
 		return e, err
 	}
-	// A blob in use is not touched. A file without a record is what a crash
-	// left over, perhaps half written, and is replaced.
+	// A blob in use is not touched, unless it is damaged. A file without a record
+	// is what a crash left over, perhaps half written, and is replaced.
 	if !known {
 		if err := s.placeBlob(u.md5, u.size, place); err != nil {
 			return e, fmt.Errorf("receive: %w", err)
