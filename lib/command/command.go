@@ -127,7 +127,7 @@ func (c *Command) execute(ctx context.Context, run func(context.Context, *Env) e
 
 func (c *Command) sharedFlags() {
 	f := c.cobra.Flags()
-	f.CountVarP(&c.env.verbose, "verbose", "v", "say more on standard error; twice for details")
+	f.VarPF(&c.env.verbose, "verbose", "v", "say more on standard error; twice for details").NoOptDefVal = "true"
 	f.BoolVarP(&c.env.quiet, "quiet", "q", false, "say nothing but errors, not even progress")
 	f.StringVar(&c.env.logFormat, "log-format", "text", "messages as `text` or json")
 	f.BoolVar(&c.version, "version", false, "print the version and exit")

@@ -28,7 +28,7 @@ type Env struct {
 
 	name      string
 	ctx       context.Context
-	verbose   int
+	verbose   counter
 	quiet     bool
 	logFormat string
 
@@ -58,7 +58,7 @@ func (e *Env) finish() error {
 }
 
 // Verbose returns how often -v was given.
-func (e *Env) Verbose() int { return e.verbose }
+func (e *Env) Verbose() int { return int(e.verbose) }
 
 // Quiet reports whether -q was given.
 func (e *Env) Quiet() bool { return e.quiet }

@@ -22,6 +22,26 @@ func (s *size) Set(text string) error {
 	return nil
 }
 
+// counter is a flag without a value that counts how often it is given. To the
+// help it looks like any other flag without a value.
+type counter int
+
+func (c *counter) String() string   { return strconv.Itoa(int(*c)) }
+func (c *counter) Type() string     { return "bool" }
+func (c *counter) IsBoolFlag() bool { return true }
+func (c *counter) Set(text string) error {
+	on, err := strconv.ParseBool(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is not true or false", text)
+	case on:
+		*c++
+	default:
+		*c = 0
+	}
+	return nil
+}
+
 // SizeVar declares a flag whose value is a number of bytes: 4096, 512k, 1.5G,
 // in units of 1024. The value of *p is the default.
 func SizeVar(f *pflag.FlagSet, p *int64, name, usage string) {
