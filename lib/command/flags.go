@@ -26,7 +26,7 @@ func (s *size) Set(text string) error {
 // help it looks like any other flag without a value.
 type counter int
 
-func (c *counter) String() string   { return strconv.Itoa(int(*c)) }
+func (c *counter) String() string   { return strconv.FormatBool(*c > 0) }
 func (c *counter) Type() string     { return "bool" }
 func (c *counter) IsBoolFlag() bool { return true }
 func (c *counter) Set(text string) error {
