@@ -52,8 +52,9 @@ var ErrWithheld = errors.New("deletions withheld")
 // Plan joins source with target and hands the plan to emit: the source's
 // records with action and reason, then the deletions.
 //
-// A returned error that wraps ErrWithheld means that only the deletions are
-// missing; a *BrakeError among its causes, that a brake held them. Every other error means that the plan stops short.
+// A returned [*WithheldError] means that only the deletions are missing; a
+// [*BrakeError] among its causes, that a brake held them. Every other error means
+// that the plan stops short.
 func Plan(ctx context.Context, source *record.Reader, target Target, emit Emit, opts Options) error {
 	p := &plan{opts: opts, emit: emit}
 	defer p.close()

@@ -34,6 +34,7 @@ func (s *seen) add(path string) error {
 		if err != nil {
 			return fmt.Errorf("note which paths were met: %w; make room or set TMPDIR", err)
 		}
+		os.Remove(f.Name()) // where an open file can be removed, not even kill -9 leaves it
 		s.seed, s.file, s.out = maphash.MakeSeed(), f, bufio.NewWriter(f)
 	}
 	var b [8]byte
@@ -82,6 +83,6 @@ func (s *seen) has(path string) bool {
 func (s *seen) close() {
 	if s.file != nil {
 		s.file.Close()
-		os.Remove(s.file.Name())
+		os.Remove(s.file.Name()) // elsewhere
 	}
 }
