@@ -188,6 +188,35 @@ func TestFaultCutsAnswer(t *testing.T) {
 	}
 }
 
+// TestFaultCutsFailure cuts answers that are errors: none shows another status
+// than the error's.
+func TestFaultCutsFailure(t *testing.T) {
+	w := newWorld(t)
+	tests := []struct {
+		rule, method, path string
+		held               int // bytes that arrive; below 0: not even a header
+	}{
+		{"dldir:cut-out=0", "POST", "/Jotta/Archive/nothing?dlDir=true", -1},
+		{"dldir:cut=0", "POST", "/Jotta/Archive/nothing?dlDir=true", -1},
+		{"download:cut-out=0", "GET", "/Jotta/Archive/nothing?mode=bin", -1},
+		{"liststream:cut-out=0", "GET", "/Jotta/Archive/nothing?mode=liststream", -1},
+		{"dldir:cut-out=10", "POST", "/Jotta/Archive/nothing?dlDir=true", 10},
+		{"download:short=1000000", "GET", "/Jotta/Archive/nothing?mode=bin", 0},
+	}
+	for _, tt := range tests {
+		w.srv.trouble.setRules(mustFaults(t, tt.rule), 1)
+		a, err := w.try(tt.method, "/jfs/user01"+tt.path, nil)
+		switch {
+		case err == nil:
+			t.Errorf("%s: the whole answer came", tt.rule)
+		case tt.held < 0 && a.status != 0:
+			t.Errorf("%s: status %d came", tt.rule, a.status)
+		case tt.held >= 0 && (a.status != 404 || len(a.body) != tt.held):
+			t.Errorf("%s: status %d with %d bytes, want 404 with %d", tt.rule, a.status, len(a.body), tt.held)
+		}
+	}
+}
+
 // TestFaultCutsUpload checks that what came before the cut can be resumed.
 func TestFaultCutsUpload(t *testing.T) {
 	for _, size := range []int{5000, 700_000} {

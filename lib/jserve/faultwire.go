@@ -283,8 +283,15 @@ func (c *call) pause(d time.Duration) error {
 }
 
 // sever ends the connection if that is what a rule wants, after what may go has gone.
+// A request that failed has not begun its answer yet, and if none of it may go,
+// it ends here too: net/http would send a header of its own in place of the
+// one kept back.
 func (c *call) sever() {
-	if t := c.w.tamper; t != nil && (t.cut || t.atEnd) {
+	t := c.w.tamper
+	if t.is(effectCut, effectCutOut) && t.left == 0 && !c.w.begun {
+		t.cut = true
+	}
+	if t != nil && (t.cut || t.atEnd) {
 		if !t.is(effectCutIn) && c.w.passed {
 			_ = c.w.control.Flush() // the client gets exactly the bytes the rule allows
 		}
