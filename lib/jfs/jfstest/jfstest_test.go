@@ -1,6 +1,7 @@
 package jfstest_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -139,31 +140,52 @@ func TestService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runService(t, root, login)
+	runService(t, root, fmt.Sprintf("jfstest %d", time.Now().UnixNano()), login, os.Getenv("JOTTA_ENDPOINT"))
 }
+
+// scratchIn is where the real service is tested, in a folder of its own.
+const scratchIn = "/Jotta/Archive"
 
 // The real service is tested in a scratch folder if JOTTA_TEST_LOGIN_TOKEN holds
-// a personal login token of an account.
+// a personal login token of an account. The token is good for one run. If the
+// run is killed, the folder jottatools-test-… stays behind.
 func TestRealService(t *testing.T) {
-	if os.Getenv("JOTTA_TEST_LOGIN_TOKEN") == "" {
+	token := os.Getenv("JOTTA_TEST_LOGIN_TOKEN")
+	if token == "" {
 		t.Skip("JOTTA_TEST_LOGIN_TOKEN is not set: nothing was run against the real service")
 	}
-	t.Skip("package auth cannot use login tokens yet: nothing was run against the real service")
+	runLoginToken(t, token, os.Getenv("JOTTA_ENDPOINT"))
 }
 
-func runService(t *testing.T, root string, login jfs.Credentials) {
+// runLoginToken runs the suite with the account of a login token, in a scratch
+// folder that is removed for good at the end.
+func runLoginToken(t *testing.T, token, endpoint string) {
+	login, err := logIn(t.Context(), newTransport(t), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runService(t, scratchIn, "jottatools-test-"+rand.Text(), login, endpoint)
+}
+
+// runService runs the suite in the folder name below root, which Run removes.
+func runService(t *testing.T, root, name string, login jfs.Credentials, endpoint string) {
 	p, err := jfs.ParsePath(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := jfs.NewTransport("")
-	t.Cleanup(transport.(interface{ CloseIdleConnections() }).CloseIdleConnections)
 	client, err := jfs.New(jfs.Options{
-		Endpoint: os.Getenv("JOTTA_ENDPOINT"), Credentials: login, Transport: transport,
+		Endpoint: endpoint, Credentials: login, Transport: newTransport(t),
 		Wrap: func(next http.RoundTripper) http.RoundTripper { return jfs.Retry(next, jfs.RetryOptions{}) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	jfstest.Run(t, client, p.Join(fmt.Sprintf("jfstest %d", time.Now().UnixNano())), jfstest.Options{})
+	jfstest.Run(t, client, p.Join(name), jfstest.Options{})
+}
+
+// newTransport returns a transport whose connections end with the test.
+func newTransport(t *testing.T) http.RoundTripper {
+	transport := jfs.NewTransport("")
+	t.Cleanup(transport.(interface{ CloseIdleConnections() }).CloseIdleConnections)
+	return transport
 }
