@@ -1,11 +1,18 @@
 package jserve
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"io"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -182,6 +189,47 @@ func FuzzParseAllocate(f *testing.F) {
 		}
 		if a.Bytes < 0 || a.Path == "" || a.Created.Unix < minTime || a.Modified.Unix > maxTime {
 			t.Errorf("parseAllocate(%q) = %+v", body, a)
+		}
+	})
+}
+
+// FuzzMultipart puts whatever there is before the part with the content. What is
+// stored is that content or nothing, and nothing is the server's own trouble.
+func FuzzMultipart(f *testing.F) {
+	const field = "--b\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n"
+	f.Add([]byte(""), []byte("hello"))
+	f.Add(fmt.Appendf(nil, field+field, "created", "2024-05-01T08:11:12Z", "modified", "never"), []byte("\r\n--\r\n"))
+	f.Add(fmt.Appendf(nil, field, "md5", sum("other")), []byte(""))
+	f.Add(fmt.Appendf(nil, field, "file", "hello"), []byte("not this one"))
+	f.Add([]byte(strings.Repeat(fmt.Sprintf(field, "md5", ""), 16)), []byte("too many"))
+	f.Add([]byte("preamble\n--b\nContent-Disposition: form-data; name=md5\nContent-Transfer-Encoding: quoted-printable\n\n=\n"), []byte("hello"))
+	f.Add([]byte("--b--\r\n"), []byte("after the end"))
+	w := newWorld(f)
+	var n int // each file has a name of its own
+	f.Fuzz(func(t *testing.T, before, content []byte) {
+		n++
+		name := fmt.Sprintf("/Jotta/Archive/f%d", n)
+		call := func(method, path string, body io.Reader) *httptest.ResponseRecorder {
+			r := httptest.NewRequest(method, "/jfs/user01"+path, body)
+			r.SetBasicAuth("user01", "secret")
+			if method == http.MethodPost {
+				r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+				r.Header.Set("JMd5", sum(string(content)))
+				r.Header.Set("JSize", strconv.Itoa(len(content)))
+			}
+			got := httptest.NewRecorder()
+			w.srv.ServeHTTP(got, r)
+			return got
+		}
+		body := slices.Concat(before, fmt.Appendf(nil, field, "file", content), []byte("--b--\r\n"))
+		got := call(http.MethodPost, name, bytes.NewReader(body))
+		if got.Code != http.StatusCreated && got.Code != http.StatusBadRequest {
+			t.Fatalf("upload of %q = %d\n%s", body, got.Code, got.Body)
+		}
+		plain := len(before) == 0 && !bytes.Contains(content, []byte("\r\n--b")) && !bytes.HasPrefix(content, []byte("--b"))
+		got = call(http.MethodGet, name+"?mode=bin", nil)
+		if got.Code == http.StatusOK && !bytes.Equal(got.Body.Bytes(), content) || got.Code != http.StatusOK && plain {
+			t.Fatalf("upload of %q stores (status %d) %q, want %q", body, got.Code, got.Body, content)
 		}
 	})
 }
