@@ -18,7 +18,6 @@ import (
 	"io"
 	"iter"
 	"os"
-	"time"
 
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
@@ -89,7 +88,7 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 			return command.Usagef("--dest: %v", err)
 		}
 		o.Dest, o.Check = string(dest), diff.Check
-		client, err := connect.Client(connect.Options{Notify: func(err error, pause time.Duration) { env.Infof("%v; trying again in %v", err, pause) }})
+		client, err := connect.Client(env, 0)
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"time"
 
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
@@ -77,9 +76,7 @@ func run(ctx context.Context, env *command.Env, o transfer.UploadOptions, bwlimi
 	}
 	var service transfer.Uploader
 	if !o.DryRun {
-		client, err := connect.Client(connect.Options{TPS: tps, Notify: func(err error, pause time.Duration) {
-			env.Infof("%v; trying again in %v", err, pause.Round(time.Millisecond))
-		}})
+		client, err := connect.Client(env, tps)
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"time"
 
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
@@ -62,9 +61,7 @@ func run(ctx context.Context, env *command.Env, o transfer.DeleteOptions, tps fl
 	}
 	var service transfer.Deleter
 	if !o.DryRun {
-		client, err := connect.Client(connect.Options{TPS: tps, Notify: func(err error, pause time.Duration) {
-			env.Infof("%v; trying again in %v", err, pause.Round(time.Millisecond))
-		}})
+		client, err := connect.Client(env, tps)
 		if err != nil {
 			return err
 		}

@@ -15,12 +15,6 @@ import (
 	"jottatools/lib/jfs"
 )
 
-// Options are what a program's flags say about its requests.
-type Options struct {
-	TPS    float64                              // most requests a second; 0 is no limit
-	Notify func(err error, pause time.Duration) // hears of requests that will be repeated; may be nil
-}
-
 // attempts is how often a request is tried: with the pauses in between, a
 // service that is down is given up after some seconds, not minutes. Those who run
 // the programs, such as cron, come back later.
@@ -28,8 +22,9 @@ const attempts = 5
 
 // Client returns a client of the service that JOTTA_ENDPOINT names, else of
 // Jottacloud, with the credentials that [auth.Find] finds. It sends nothing yet.
-// Requests that failed for no fault of their own are repeated.
-func Client(opts Options) (*jfs.Client, error) {
+// At most tps requests a second are made (0: no limit). Requests that failed for no
+// fault of their own are repeated, and -v tells of it.
+func Client(env *command.Env, tps float64) (*jfs.Client, error) {
 	credentials, err := auth.Find()
 	if err != nil {
 		return nil, err
@@ -39,10 +34,12 @@ func Client(opts Options) (*jfs.Client, error) {
 		Credentials: credentials,
 		UserAgent:   "jottatools/" + command.Version(),
 		Wrap: func(next http.RoundTripper) http.RoundTripper {
-			if opts.TPS > 0 {
-				next = jfs.Limit(next, opts.TPS)
+			if tps > 0 {
+				next = jfs.Limit(next, tps)
 			}
-			return jfs.Retry(next, jfs.RetryOptions{Attempts: attempts, Notify: opts.Notify})
+			return jfs.Retry(next, jfs.RetryOptions{Attempts: attempts, Notify: func(err error, pause time.Duration) {
+				env.Infof("%v; trying again in %v", err, pause.Round(time.Millisecond))
+			}})
 		},
 	})
 	if err != nil {
