@@ -64,6 +64,7 @@ const example = `  JSERVE_PASSWORD=secret jserve --data ~/jserve --listen 127.0.
 type options struct {
 	data, listen, readyFile      string
 	user, password, passwordFile string
+	users                        string
 	tlsCert, tlsKey, externalURL string
 	proxy, proxyReadyFile        string
 	quota                        int64
@@ -82,7 +83,8 @@ func main() {
 	f.StringVar(&o.user, "user", "", "the account's `NAME`")
 	f.StringVar(&o.password, "password", "", "the account's `PASSWORD`; better given in JSERVE_PASSWORD")
 	f.StringVar(&o.passwordFile, "password-file", "", "read the password from the first line of `FILE`")
-	f.Int64Var(&o.quota, "quota", 0, "let the account hold at most `BYTES`; 0 or -1: no limit")
+	f.StringVar(&o.users, "users", "", "serve the accounts in `FILE`, too: a line NAME:PASSWORD each")
+	f.Int64Var(&o.quota, "quota", 0, "let an account hold at most `BYTES`; 0 or -1: no limit")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "speak TLS with the certificate in `FILE`")
 	f.StringVar(&o.tlsKey, "tls-key", "", "the certificate's key, in `FILE`")
 	f.StringVar(&o.externalURL, "external-url", "", "`URL` that clients reach the server by, if not what they ask for")
@@ -113,6 +115,10 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	if err != nil {
 		return err
 	}
+	users, err := o.accounts(password)
+	if err != nil {
+		return err
+	}
 	var cert tls.Certificate
 	if o.tlsCert != "" {
 		if cert, err = tls.LoadX509KeyPair(o.tlsCert, o.tlsKey); err != nil {
@@ -120,8 +126,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 		}
 	}
 	srv, err := jserve.New(jserve.Config{
-		Dir:         o.data,
-		Users:       []jserve.User{{Name: o.user, Password: password, Quota: o.quota}},
+		Dir: o.data, Users: users,
 		ExternalURL: o.externalURL, TokenTTL: o.tokenTTL, Latency: o.latency, Log: logger(env),
 		Rate: o.rate.Rate, Faults: string(o.faults), Seed: o.seed,
 	})
