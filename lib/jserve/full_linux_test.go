@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"jottatools/lib/jserve/store"
 )
@@ -108,10 +109,9 @@ func fillDisk(t *testing.T, dir string) {
 		}
 	}
 	fits := false
-	for i := range 1000 { // the janitor takes a moment
-		if fits = w.offer(t, fmt.Sprintf("/Jotta/Archive/again %d", i), bytes.Repeat([]byte("again"), 100_000)) == 200; fits {
-			break
-		}
+	// The janitor takes its time, more of it where the machine is busy.
+	for i, patience := 0, time.Now().Add(time.Minute); !fits && time.Now().Before(patience); i++ {
+		fits = w.offer(t, fmt.Sprintf("/Jotta/Archive/again %d", i), bytes.Repeat([]byte("again"), 100_000)) == 200
 	}
 	if !fits {
 		t.Error("nothing can be uploaded after everything was deleted")
