@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -143,12 +144,15 @@ func transportError(ctx context.Context, op string, p Path, err error) error {
 	}
 	e := &Error{Op: op, Path: p, Class: record.ClassNetwork, Message: oneLine(err.Error()), Retry: true, Err: err}
 	var cert *tls.CertificateVerificationError
+	var dial *net.OpError
 	switch {
 	case errors.As(err, &cert):
 		e.Retry = false
 		e.Message += "; the connection is not safe: check this computer's clock and certificates, and who is in between"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		e.Message = "the connection was closed before the answer was complete"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		e.Message += "; check the network and JOTTA_ENDPOINT, then run it again"
 	}
 	return e
 }

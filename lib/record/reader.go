@@ -218,7 +218,7 @@ func (r *Reader) Ended() bool { return r.done }
 func (r *Reader) Whole() error {
 	switch {
 	case r.fault != nil:
-		return fmt.Errorf("%w (line %d: %w)", ErrTruncated, r.line, r.fault)
+		return fmt.Errorf("%w (line %d: %w); run the command before this one again", ErrTruncated, r.line, r.fault)
 	case r.bad > 0:
 		return fmt.Errorf("%w: %d of %d lines could not be read", ErrMalformed, r.bad, r.line)
 	case r.end == nil:
