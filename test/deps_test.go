@@ -58,7 +58,7 @@ var foreign = map[string]struct {
 	"github.com/spf13/pflag":         {[]string{"lib/command", "test/bench"}, "command lines are declared to lib/command; flags come from its Flags"},
 	"github.com/mattn/go-isatty":     {[]string{"lib/command"}, "only lib/command knows whether a person is looking"},
 	"github.com/schollz/progressbar": {[]string{"lib/command"}, "programs report progress to lib/command, which draws it"},
-	"github.com/docker/go-units":     {[]string{"lib/command", "lib/report", "lib/transfer"}, "sizes are read and shown where people write and read them"},
+	"github.com/docker/go-units":     {[]string{"lib/command", "lib/report", "lib/transfer", "lib/jserve"}, "sizes are read and shown where people write and read them"},
 	"github.com/klauspost/compress":  {[]string{"lib/record", "lib/digest", "lib/jfs", "lib/jserve"}, "saved streams, the hash cache and listings on the wire are compressed, nothing else"},
 	"github.com/sourcegraph/conc":    {[]string{"lib/digest", "lib/transfer"}, "conc has been quiet since 2024, so it stays behind few packages (docs/adr/0004-conc.md)"},
 	"github.com/cenkalti/backoff":    {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service are tried again"},

@@ -487,9 +487,9 @@ func TestShares(t *testing.T) {
 		body, _ := io.ReadAll(resp.Body)
 		return answer{resp.StatusCode, resp.Header, string(body)}
 	}
-	for _, link := range []string{"/opin/io/downloadPublic/user01/" + uri, "/p/user01/" + uri, "/s/" + uri} {
+	for _, link := range []string{"/opin/io/downloadPublic/user01/" + uri, "/p/user01/" + uri + "?download", "/s/" + uri + "?download"} {
 		got := public(link)
-		if got.status != 200 || got.body != "0123456789" || got.header.Get("Content-Disposition") != "attachment; filename*=UTF-8''r%C3%A4ksm%C3%B6rg%C3%A5s.txt" {
+		if got.status != 200 || got.body != "0123456789" || got.header.Get("Content-Disposition") != "attachment; filename*=utf-8''r%C3%A4ksm%C3%B6rg%C3%A5s.txt" {
 			t.Errorf("%s = %d %q %v", link, got.status, got.body, got.header)
 		}
 	}
@@ -498,7 +498,7 @@ func TestShares(t *testing.T) {
 		t.Errorf("part of a share = %d %q", got.status, got.body)
 	}
 	folder := share("/Jotta/Archive/d")
-	if got := public("/s/" + folder); got.status != 200 || !strings.Contains(got.body, "d/sub/g") || got.header.Get("Content-Type") != "application/zip" {
+	if got := public("/s/" + folder + "?download"); got.status != 200 || !strings.Contains(got.body, "d/sub/g") || got.header.Get("Content-Type") != "application/zip" {
 		t.Errorf("shared folder = %d, %d bytes, %v", got.status, len(got.body), got.header)
 	}
 	w.post(path + "?dl=true")

@@ -1,16 +1,13 @@
 package jserve
 
 import (
-	"archive/zip"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
-	"strings"
 
 	"jottatools/lib/jserve/store"
 )
@@ -101,102 +98,4 @@ func (c *call) sendFile(f *os.File, length int64) error {
 		}
 	}
 	return nil
-}
-
-// public answers for links that need no password: the download, and in place of
-// the landing pages the same download (docs/protocol.md, section 6.11).
-func (c *call) public() error {
-	c.stats.count("public")
-	p, err := splitURLPath(c.r.URL.EscapedPath())
-	if err != nil {
-		return errNotFound
-	}
-	var e store.Entry
-	switch {
-	case len(p) == 2: // s/<uri>
-		e, err = c.sharedByAnyone(p[1].Name)
-	case len(p) > 2:
-		e, err = c.store.Shared(p[len(p)-2].Name, p[len(p)-1].Name)
-	default:
-		return errNotFound
-	}
-	if err != nil {
-		return errNotFound
-	}
-	name := e.Name
-	if e.Kind != store.KindFile {
-		name += ".zip"
-	}
-	c.w.Header().Set("Content-Disposition", "attachment; filename*=UTF-8''"+strings.ReplaceAll(url.QueryEscape(name), "+", "%20"))
-	if e.Kind != store.KindFile {
-		return c.sendZip(&e)
-	}
-	if e.Current() == nil {
-		return errNotFound
-	}
-	return c.sendContent(e.Name, e.Current())
-}
-
-func (s *Server) sharedByAnyone(uri string) (store.Entry, error) {
-	for _, a := range s.users {
-		if e, err := s.store.Shared(a.name, uri); err == nil {
-			return e, nil
-		}
-	}
-	return store.Entry{}, store.ErrNoFile
-}
-
-// sendZip sends a folder with all live files beneath.
-func (c *call) sendZip(e *store.Entry) error {
-	c.w.Header().Set("Content-Type", "application/zip")
-	c.w.WriteHeader(http.StatusOK)
-	if c.r.Method == http.MethodHead {
-		return nil
-	}
-	z := zip.NewWriter(c.w)
-	type item struct {
-		name string
-		rev  store.Revision
-	}
-	var items []item // of one step of the walk
-	w := c.store.Walk(&e.Node, "", true)
-	w.Enter = func(f *store.Folder) { items = append(items, item{name: f.Path()[1:] + "/"}) }
-	w.File = func(f *store.Folder, n *store.Node) {
-		items = append(items, item{f.Path()[1:] + "/" + n.Name, *n.Current()})
-	}
-	err := c.walk(w, func() error {
-		for i := range items {
-			if err := c.zipItem(z, items[i].name, &items[i].rev); err != nil {
-				return err
-			}
-		}
-		items = items[:0]
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return z.Close()
-}
-
-func (c *call) zipItem(z *zip.Writer, name string, r *store.Revision) error {
-	if strings.HasSuffix(name, "/") {
-		_, err := z.Create(name)
-		return err
-	}
-	f, err := c.store.OpenBlob(r)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // removed since it was listed
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store, Modified: timeOf(r.Modified)})
-	if err != nil {
-		return err
-	}
-	n, err := io.Copy(w, f)
-	c.stats.downloadBytes.Add(n)
-	return err
 }

@@ -43,8 +43,10 @@ func (s *Server) route(r *http.Request) (style, func(*call) error) {
 		return styleJSON, signedIn(func(*call) error { return errNotFound })
 	case is("/rest/token"):
 		return styleXML, signedIn(method(http.MethodGet, (*call).eventToken))
-	case is("/opin/io/downloadPublic"), is("/p"), is("/s"):
-		return stylePlain, method(http.MethodGet, (*call).public)
+	case is("/opin/io/downloadPublic"):
+		return stylePlain, method(http.MethodGet, (*call).publicDownload)
+	case is("/p"), is("/s"):
+		return stylePlain, method(http.MethodGet, (*call).publicPage)
 	case path == "/_jserve/faults":
 		return styleJSON, (*call).faults
 	case path == "/_jserve/stats":

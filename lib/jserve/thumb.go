@@ -51,13 +51,19 @@ func (c *call) thumb(p store.Path) error {
 	if err != nil {
 		return err
 	}
-	r := e.Current()
-	if r == nil || r.Size > maxPicture {
-		return none
-	}
 	size, ok := thumbSizes[strings.ToUpper(c.r.URL.Query().Get("ts"))]
 	if !ok {
 		size = smallestThumb
+	}
+	return c.sendThumb(&e, size, none)
+}
+
+// sendThumb sends the thumbnail of an entry, or returns none if it can have no
+// such thing.
+func (c *call) sendThumb(e *store.Entry, size thumbSize, none error) error {
+	r := e.Current()
+	if r == nil || r.Size > maxPicture {
+		return none
 	}
 	f, err := c.store.OpenBlob(r)
 	if errors.Is(err, os.ErrNotExist) {
