@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
 
 	"jottatools/lib/jfs"
 	"jottatools/lib/local"
@@ -22,8 +19,7 @@ type Uploader interface {
 	Customer(context.Context) (jfs.Customer, error)
 	MkDir(context.Context, jfs.Path) error
 	TouchFile(context.Context, jfs.Path, jfs.Content) error
-	Allocate(context.Context, jfs.Path, jfs.Content) (*jfs.Allocation, error)
-	Upload(context.Context, *jfs.Allocation, io.Reader) error
+	Putter
 }
 
 // UploadOptions say how to upload.
@@ -40,8 +36,8 @@ type UploadOptions struct {
 	// NoMore, if set, hears when all work has been announced.
 	NoMore func()
 
-	firstPause time.Duration // before an upload is taken up; doubled each time
-	stuckAfter int           // tries in a row without progress
+	firstPause time.Duration // as in Sender
+	stuckAfter int
 }
 
 // Upload carries out the puts, touches and mkdirs of the plan in and writes every
@@ -63,10 +59,8 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 	if o.Progress == nil {
 		o.Progress = func(_, _ int64) {}
 	}
-	if o.firstPause == 0 {
-		o.firstPause, o.stuckAfter = firstPause, stuckAfter
-	}
 	u := &uploads{run: newRun(ctx, out, o.Jobs), service: service, o: o,
+		sender: &Sender{Service: service, Bandwidth: o.Bandwidth, firstPause: o.firstPause, stuckAfter: o.stuckAfter},
 		making: map[jfs.Path]chan struct{}{}, sending: map[digest]chan struct{}{}}
 	for rec := range in.All() {
 		if u.ended() {
@@ -88,6 +82,7 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 type uploads struct {
 	*run
 	service Uploader
+	sender  *Sender
 	o       UploadOptions
 	ready   bool // the account has been looked at
 
@@ -272,18 +267,33 @@ func (u *uploads) put(rec *record.Record, p jfs.Path) error {
 	sent := u.claim(digest{rec.MD5, rec.Size})
 	defer sent()
 	start := time.Now()
-	s := &upload{uploads: u, file: f, rec: rec, path: p, content: contentOf(rec)}
-	err = s.send()
-	rec.Transfer = &record.Transfer{Sent: s.sent, ResumedAt: s.resumedAt, Took: time.Since(start)}
-	if errors.Is(err, errChanging) {
+	shown := int64(0) // bytes reported as progress
+	took, err := u.sender.Send(u.ctx, p, contentOf(rec), Source{
+		ReaderAt: f,
+		Changed: func() bool {
+			fi, err := f.Stat()
+			return err == nil && changed(rec, fi)
+		},
+		Progress: func(offset int64) {
+			u.o.Progress(0, offset-shown)
+			shown = offset
+		},
+	})
+	rec.Transfer = &record.Transfer{Sent: took.Bytes, ResumedAt: took.ResumedAt, Took: time.Since(start)}
+	switch {
+	case errors.Is(err, ErrChanging):
 		rec.Transfer = nil
-		u.o.Progress(0, -s.shown)
+		u.o.Progress(0, -shown)
 		return u.skipChanging(rec)
+	case err != nil:
+		return err
 	}
-	if err == nil {
-		u.o.Progress(1, rec.Size-s.shown)
+	rec.Status = record.StatusDone
+	if took.Deduplicated {
+		rec.Status = record.StatusDeduplicated
 	}
-	return err
+	u.o.Progress(1, rec.Size-shown)
+	return nil
 }
 
 // claim waits until nobody else sends this content, and claims it until sent is
@@ -319,9 +329,6 @@ func changed(rec *record.Record, fi os.FileInfo) bool {
 	return !local.Unchanged(&same, fi)
 }
 
-// errChanging says that a file changed while it was sent.
-var errChanging = errors.New("the file is changing")
-
 // skipChanging leaves a file to the next run. That is no failure.
 func (u *uploads) skipChanging(rec *record.Record) error {
 	if rec.Reason == record.ReasonNew {
@@ -329,173 +336,4 @@ func (u *uploads) skipChanging(rec *record.Record) error {
 	}
 	rec.Status, rec.Reason = record.StatusSkipped, record.ReasonChanging
 	return nil
-}
-
-// upload is one file on its way.
-type upload struct {
-	*uploads
-	file    *os.File
-	rec     *record.Record
-	path    jfs.Path
-	content jfs.Content
-
-	resumedAt int64 // where an earlier run left off
-	sent      int64 // bytes handed to the transport, repeated ones included
-	shown     int64 // bytes reported as progress
-}
-
-const (
-	// stuckAfter is how many times in a row an upload may fail without the service
-	// having more of it than before.
-	stuckAfter = 5
-	firstPause = 500 * time.Millisecond
-	maxPause   = 30 * time.Second
-)
-
-// send sends the content, from wherever the service has it, until the service
-// has all of it. It sets the record's status.
-func (s *upload) send() error {
-	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.Multiplier, pauses.MaxInterval = s.o.firstPause, 2, maxPause
-	furthest, stuck, damaged := int64(-1), 0, false
-	for {
-		a, err := s.service.Allocate(s.ctx, s.path, s.content)
-		if err != nil {
-			return err
-		}
-		if a.Uploaded {
-			s.rec.Status = record.StatusDone
-			if s.sent == 0 {
-				s.rec.Status = record.StatusDeduplicated
-			}
-			return nil
-		}
-		switch {
-		case furthest < 0 && !damaged:
-			s.resumedAt = a.Offset
-			furthest = a.Offset
-		case a.Offset > furthest:
-			furthest, stuck = a.Offset, 0
-			pauses.Reset()
-		}
-		err = s.sendFrom(a)
-		if err == nil {
-			s.rec.Status = record.StatusDone
-			return nil
-		}
-		if errors.Is(err, errChanging) || s.ctx.Err() != nil {
-			return err
-		}
-		if fi, statErr := s.file.Stat(); statErr == nil && changed(s.rec, fi) {
-			return errChanging
-		}
-		switch {
-		case errors.Is(err, jfs.ErrCorrupt) && damaged:
-			return err
-		case errors.Is(err, jfs.ErrCorrupt):
-			// Perhaps the line did it. The service has dropped the bytes.
-			damaged, furthest = true, -1
-			continue
-		case !again(err):
-			return err
-		}
-		if stuck++; stuck >= s.o.stuckAfter {
-			return err
-		}
-		if err := s.pause(err, pauses.NextBackOff()); err != nil {
-			return err
-		}
-	}
-}
-
-// again reports whether an upload that failed like this can be taken up.
-func again(err error) bool {
-	var e *jfs.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	// A part arrived; the upload address has expired; the service has less than it
-	// said.
-	return e.Retry || e.Class == record.ClassIncomplete || e.Class == record.ClassNotFound || e.Class == record.ClassRange
-}
-
-// pause waits before the next try: as long as the service asked for, no time at
-// all if it only wants the rest, else for d.
-func (s *upload) pause(err error, d time.Duration) error {
-	var e *jfs.Error
-	switch {
-	case errors.As(err, &e) && e.RetryAfter > 0:
-		d = min(e.RetryAfter, maxRetryAfter)
-	case errors.Is(err, jfs.ErrIncomplete), errors.Is(err, jfs.ErrNotExist):
-		d = 0
-	}
-	if d == 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
-	}
-}
-
-// maxRetryAfter is the longest wait that the service may ask for. Beyond that
-// the next run is the better time.
-const maxRetryAfter = 2 * time.Minute
-
-// sendFrom makes one attempt.
-func (s *upload) sendFrom(a *jfs.Allocation) error {
-	s.show(a.Offset)
-	if _, err := s.file.Seek(a.Offset, io.SeekStart); err != nil {
-		return local.NewError(err)
-	}
-	body := &fileReader{upload: s, left: s.content.Size - a.Offset}
-	err := s.service.Upload(s.ctx, a, body)
-	if body.err != nil {
-		return body.err // the disk's fault, not the service's
-	}
-	return err
-}
-
-// show reports progress up to the byte at offset.
-func (s *upload) show(offset int64) {
-	s.o.Progress(0, offset-s.shown)
-	s.shown = offset
-}
-
-// readSize bounds what is read from a file at a time, in bytes, so that a
-// bandwidth limit is even.
-const readSize = 32 << 10
-
-// fileReader gives the rest of a file, no faster than the limit allows.
-type fileReader struct {
-	*upload
-	left int64
-	err  error // of the file
-}
-
-func (r *fileReader) Read(p []byte) (int, error) {
-	if r.left == 0 {
-		return 0, io.EOF
-	}
-	p = p[:min(int64(len(p)), r.left, readSize)]
-	n, err := r.file.Read(p)
-	r.left -= int64(n)
-	switch {
-	case err == io.EOF:
-		r.err = errChanging // it is shorter than it was
-		return n, r.err
-	case err != nil:
-		r.err = local.NewError(err)
-		return n, r.err
-	}
-	if err := r.o.Bandwidth.wait(r.ctx, n); err != nil {
-		return 0, err
-	}
-	r.sent += int64(n)
-	r.show(r.shown + int64(n))
-	return n, nil
 }
