@@ -39,6 +39,8 @@ const (
 	ActionDelete Action = "delete" // the entry is gone from the source
 	ActionGet    Action = "get"    // fetch the content
 	ActionNone   Action = "none"   // nothing to do
+
+	ActionRestore Action = "restore" // back from the trash; jrm says so of its own accord
 )
 
 // Reason says why an action was chosen, or why an entry was skipped.

@@ -29,11 +29,39 @@ type DeleteOptions struct {
 	Hard   bool // delete for good instead of moving to the trash
 	Force  bool // delete even though the plan is not whole, or reports errors
 	DryRun bool // delete nothing; what would be done leaves with status skipped
+	// MaxDelete, if not 0, is how many entries may go: if there are more, none does.
+	MaxDelete int64
 
 	Info     func(format string, args ...any) // hears of folders that are kept; may be nil
 	Expect   func(files, bytes int64)         // as in UploadOptions
 	Progress func(files, bytes int64)
 }
+
+// setDefaults makes all functions callable.
+func (o *DeleteOptions) setDefaults() {
+	if o.Info == nil {
+		o.Info = func(string, ...any) {}
+	}
+	if o.Expect == nil {
+		o.Expect = func(_, _ int64) {}
+	}
+	if o.Progress == nil {
+		o.Progress = func(_, _ int64) {}
+	}
+}
+
+// tooMany returns an error that wraps [ErrTooMany] if n deletions are more than
+// MaxDelete allows.
+func (o *DeleteOptions) tooMany(n int64) error {
+	if o.MaxDelete == 0 || n <= o.MaxDelete {
+		return nil
+	}
+	return &WithheldError{n, fmt.Errorf("%w allows, which is %d; if it is right, give a higher limit", ErrTooMany, o.MaxDelete)}
+}
+
+// ErrTooMany is wrapped by the error that says that MaxDelete kept deletions from
+// being carried out.
+var ErrTooMany = errors.New("they are more than --max-delete")
 
 // ErrWithheld is wrapped by the error that says why deletions were not carried
 // out.
@@ -61,8 +89,8 @@ func (e *WithheldError) Unwrap() []error { return []error{ErrWithheld, e.Reason}
 // Delete carries out the deletions of the plan in and writes every record to
 // out. Other records pass as they come. The deletions wait, on disk when they
 // are many, until the plan has been read to its end and has proved whole and free
-// of errors; otherwise they leave with status skipped, and the error is a
-// [*WithheldError].
+// of errors, and no more than MaxDelete; otherwise they leave with status skipped,
+// and the error is a [*WithheldError].
 //
 // A file goes only if its content is still the one that the plan means; else it
 // is kept, with status skipped and [record.ReasonOccupied].
@@ -74,15 +102,7 @@ func (e *WithheldError) Unwrap() []error { return []error{ErrWithheld, e.Reason}
 //
 // Other errors are as for [Upload].
 func Delete(ctx context.Context, in *record.Reader, out *record.Writer, service Deleter, o DeleteOptions) error {
-	if o.Info == nil {
-		o.Info = func(string, ...any) {}
-	}
-	if o.Expect == nil {
-		o.Expect = func(_, _ int64) {}
-	}
-	if o.Progress == nil {
-		o.Progress = func(_, _ int64) {}
-	}
+	o.setDefaults()
 	d := &deletions{run: newRun(ctx, out, o.Jobs), service: service, o: o}
 	defer d.doomed.Close()
 	for rec := range in.All() {
@@ -98,8 +118,11 @@ func Delete(ctx context.Context, in *record.Reader, out *record.Writer, service 
 		}
 	}
 	if d.held > 0 && !d.ended() {
+		held := o.tooMany(d.held)
 		if unclean := in.Clean(); unclean != nil && !o.Force {
-			held := &WithheldError{d.held, fmt.Errorf("%w; --force carries them out all the same", unclean)}
+			held = &WithheldError{d.held, fmt.Errorf("%w; --force carries them out all the same", unclean)}
+		}
+		if held != nil {
 			if err := errors.Join(d.giveBack(), d.close()); err != nil {
 				return errors.Join(err, held)
 			}

@@ -1,5 +1,5 @@
 // Package transfer carries plans out: it sends files to the service and deletes
-// there what the plan says is gone.
+// there what the plan says is gone, or what is named.
 //
 // [Upload] and [Delete] read the records that package diff wrote and write them
 // again with what became of each. They run several requests at once and keep no

@@ -1,0 +1,261 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"time"
+
+	"jottatools/lib/jfs"
+	"jottatools/lib/record"
+)
+
+// PathService is the part of a [jfs.Client] that DeletePaths, RestorePaths and
+// EmptyTrash need.
+type PathService interface {
+	Deleter
+	Restore(context.Context, jfs.Path) error
+	RestoreDir(context.Context, jfs.Path, time.Time) (int64, error)
+	Trashed(context.Context) iter.Seq2[jfs.Info, error]
+	EmptyTrash(context.Context) (files, folders int64, err error)
+}
+
+// The records of what is named have the path that follows the first slash of the
+// remote one.
+
+// DeletePaths deletes what is named, folders with all that is in them, and
+// writes a record for each path that is not beneath another one. With Hard, what is in the trash goes, too. There
+// must be a file or folder at each path that is not a mount point or device. If
+// MaxDelete is less than all that would go, nothing does; then the error is a
+// [*WithheldError]. Memory grows with the number of paths. Other errors are as for
+// [Upload].
+func DeletePaths(ctx context.Context, paths []jfs.Path, out *record.Writer, service PathService, o DeleteOptions) error {
+	n := newNamed(ctx, out, service, o)
+	found := n.look(distinct(paths, true), record.ActionDelete)
+	if o.MaxDelete > 0 {
+		total, err := n.count(found)
+		if err != nil {
+			n.stop(err)
+		} else if held := n.o.tooMany(total); held != nil {
+			n.skip(found)
+			if err := n.close(); err != nil {
+				return err
+			}
+			return held
+		}
+	}
+	return n.each(found, n.delete)
+}
+
+// RestorePaths brings back from the trash what is named: files, and folders with
+// all that went there with them. A folder that is alive gets back all in it that
+// is in the trash. It writes a record for each path; a file that is alive leaves
+// with status skipped. Nothing goes over what is alive.
+func RestorePaths(ctx context.Context, paths []jfs.Path, out *record.Writer, service PathService, o DeleteOptions) error {
+	n := newNamed(ctx, out, service, o)
+	return n.each(n.look(distinct(paths, false), record.ActionRestore), n.restore)
+}
+
+// EmptyTrash deletes all that is in the trash for good, and writes a record for
+// each entry that was listed there before. MaxDelete counts those.
+func EmptyTrash(ctx context.Context, out *record.Writer, service PathService, o DeleteOptions) error {
+	n := newNamed(ctx, out, service, o)
+	var listed record.Spool
+	defer listed.Close()
+	for info, err := range service.Trashed(ctx) {
+		if err == nil {
+			err = listed.Add(namedRecord(jfs.Path(info.Path), &info, record.ActionDelete))
+		}
+		if err != nil {
+			return errors.Join(err, n.close())
+		}
+	}
+	status, held := record.StatusDone, n.o.tooMany(listed.Len())
+	switch {
+	case held != nil, o.DryRun:
+		status = record.StatusSkipped
+	case listed.Len() > 0:
+		files, folders, err := service.EmptyTrash(ctx)
+		if err != nil {
+			return errors.Join(err, n.close())
+		}
+		n.o.Info("the service counts %d files and %d folders that are gone for good", files, folders)
+	}
+	for rec, err := range listed.All() {
+		if err != nil {
+			return errors.Join(err, n.close())
+		}
+		rec.Status = status
+		n.write(rec)
+	}
+	if err := n.close(); err != nil {
+		return err
+	}
+	return held
+}
+
+// named is a run over paths.
+type named struct {
+	*run
+	service PathService
+	o       DeleteOptions
+}
+
+// target is a path that something is at.
+type target struct {
+	*record.Record
+	trashed time.Time // zero if it is alive
+}
+
+func newNamed(ctx context.Context, out *record.Writer, service PathService, o DeleteOptions) *named {
+	o.setDefaults()
+	return &named{run: newRun(ctx, out, o.Jobs), service: service, o: o}
+}
+
+// look asks for all that is named. What is not there is reported at once; the
+// others are returned.
+func (n *named) look(paths []jfs.Path, action record.Action) []*target {
+	n.account(n.service)
+	all := make([]*target, len(paths))
+	for i, p := range paths {
+		n.start(func() {
+			var info jfs.Info
+			err := context.Cause(n.ctx)
+			if err == nil {
+				info, err = n.service.Stat(n.ctx, p)
+			}
+			rec := namedRecord(p, &info, action)
+			switch {
+			case err != nil:
+			case action == record.ActionDelete && !info.Deleted.IsZero() && !n.o.Hard:
+				err = &jfs.Error{Op: "delete", Path: p, Class: record.ClassNotFound, Message: "it is in the trash already; --hard deletes it for good"}
+			case action == record.ActionRestore && info.Deleted.IsZero() && info.Kind == jfs.KindFile:
+				rec.Status, rec.Reason = record.StatusSkipped, record.ReasonSame
+			}
+			if err != nil || rec.Status != "" {
+				n.finish(rec, err)
+				return
+			}
+			all[i] = &target{rec, info.Deleted}
+		})
+	}
+	n.drain()
+	return slices.DeleteFunc(all, func(t *target) bool { return t == nil })
+}
+
+// distinct returns each path once, and with alone none beneath another one.
+func distinct(paths []jfs.Path, alone bool) (all []jfs.Path) {
+	given := make(map[string]bool, len(paths))
+	for _, p := range paths {
+		given[record.Fold(string(p))] = true
+	}
+	taken := make(map[string]bool, len(paths))
+	for _, p := range paths {
+		key := record.Fold(string(p))
+		left := taken[key]
+		for dir := jfs.Path(key).Parent(); alone && !left && dir.Depth() > 2; dir = dir.Parent() {
+			left = given[string(dir)]
+		}
+		if taken[key] = true; !left {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func namedRecord(p jfs.Path, info *jfs.Info, action record.Action) *record.Record {
+	rec := &record.Record{Kind: record.KindDir, Path: string(p[1:]), Size: record.SizeUnknown, Remote: string(p), Action: action}
+	if info.Kind == jfs.KindFile || info.Kind == "" { // "": there is none
+		rec.Kind = record.KindFile
+	}
+	if info.Kind == jfs.KindFile {
+		rec.Size, rec.MD5, rec.MTime = info.Size, info.MD5, info.Modified
+		rec.State, rec.Revision, rec.Uploaded = info.State, info.Number, info.Updated
+	}
+	return rec
+}
+
+// count returns how many entries would go.
+func (n *named) count(found []*target) (total int64, err error) {
+	for _, t := range found {
+		total++
+		if t.Kind == record.KindFile {
+			continue
+		}
+		p := jfs.Path(t.Remote)
+		beneath, err := count(n.service.ListTree(n.ctx, p))
+		if errors.Is(err, jfs.ErrListing) {
+			beneath, err = count(n.service.WalkTree(n.ctx, p))
+		}
+		// What is in the trash has no listing; its top is all that can be told.
+		if err != nil && !errors.Is(err, jfs.ErrNotExist) {
+			return total, err
+		}
+		total += beneath
+	}
+	return total, nil
+}
+
+func count(entries iter.Seq2[jfs.Entry, error]) (n int64, err error) {
+	for _, err := range entries {
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+func (n *named) skip(found []*target) {
+	for _, t := range found {
+		t.Status = record.StatusSkipped
+		n.write(t.Record)
+	}
+}
+
+// each carries out what was asked for.
+func (n *named) each(found []*target, do func(*target) error) error {
+	if n.o.DryRun {
+		n.skip(found)
+		return n.close()
+	}
+	n.o.Expect(int64(len(found)), 0)
+	for _, t := range found {
+		n.start(func() {
+			err := context.Cause(n.ctx)
+			if err == nil {
+				err = do(t)
+			}
+			if err == nil {
+				t.Status = record.StatusDone
+				n.o.Progress(1, 0)
+			}
+			n.finish(t.Record, err)
+		})
+	}
+	return n.close()
+}
+
+func (n *named) delete(t *target) error {
+	p, rec := jfs.Path(t.Remote), t.Record
+	switch {
+	case rec.Kind == record.KindFile && n.o.Hard:
+		return n.service.Remove(n.ctx, p)
+	case rec.Kind == record.KindFile:
+		return n.service.Trash(n.ctx, p)
+	case n.o.Hard:
+		return n.service.RemoveDir(n.ctx, p)
+	}
+	return n.service.TrashDir(n.ctx, p)
+}
+
+func (n *named) restore(t *target) error {
+	p := jfs.Path(t.Remote)
+	if t.Kind == record.KindFile {
+		return n.service.Restore(n.ctx, p)
+	}
+	files, err := n.service.RestoreDir(n.ctx, p, t.trashed)
+	n.o.Info("restored %d files in %s", files, p)
+	return err
+}
