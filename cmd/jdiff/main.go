@@ -38,9 +38,15 @@ service; - is standard input.
 
 With --prune, what is gone from the source is proposed for deletion: after
 everything else, only if the source was read whole and without errors, has a file
-at all, and no more than --max-delete is gone.`
+at all, and no more than --max-delete is gone.
+
+With --track-renames as well, a new file whose content is in one that is gone is
+proposed as a move on the service, which keeps its older revisions and its public
+link, and sends nothing. New files then come after all that is not new. What is
+moved away is not deleted, nor does it count for --max-delete.`
 	cmd.Example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune | jput | jrm
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune --track-renames | jput | jrm
   jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --format combined | grep -v '^='
   jdiff today.ndjson yesterday.ndjson --format combined`
 	var o options
@@ -49,6 +55,7 @@ at all, and no more than --max-delete is gone.`
 	f.StringVar(&o.Dest, "dest", "", "compare with the folder `REMOTE`, such as /Jotta/Archive/photos")
 	f.BoolVar(&o.Prune, "prune", false, "propose to delete what is gone from the source")
 	f.BoolVar(&o.PruneIgnored, "prune-ignored", false, "with --prune: what is ignored counts as gone")
+	f.BoolVar(&o.TrackRenames, "track-renames", false, "with --prune: move what is gone to where its content is new")
 	f.StringVar(&o.maxDelete, "max-delete", o.MaxDelete.String(), "with --prune: propose no deletion at all beyond `N|P%` entries")
 	f.Int64Var(&o.Base, "max-delete-base", 0, "the share in --max-delete is of at most `N` entries (default: of all that are stored)")
 	f.StringVar(&o.format, "format", "ndjson", "write `ndjson`, or combined: one symbol (= + - * !) and path a line")
@@ -69,6 +76,9 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 	}
 	if o.PruneIgnored && !o.Prune {
 		return command.Usagef("--prune-ignored needs --prune")
+	}
+	if o.TrackRenames && (!o.Prune || o.Dest == "" || o.format != "ndjson") {
+		return command.Usagef("--track-renames is for plans that are carried out, and takes old names away; it needs --dest and --prune, and no other format")
 	}
 	o.Warn = func(message string) { env.Errorf("%s", message) }
 

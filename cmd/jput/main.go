@@ -19,7 +19,7 @@ import (
 	"jottatools/lib/transfer"
 )
 
-const long = `Carries out the records with the action put, touch or mkdir, and passes all
+const long = `Carries out the records with the action put, touch, mkdir or move, and passes all
 others on unchanged. Deletions are left to jrm: "jdiff --prune | jput | jrm".
 
 Content that the service has already, from whomever, is not sent; such a file

@@ -28,6 +28,7 @@ type Options struct {
 	MaxDelete    Limit  // with Prune: propose no deletion at all beyond this
 	Base         int64  // a percentage in MaxDelete is of at most so many entries; 0: of all that are stored
 	ShowGone     bool   // report what only the target has, with action none
+	TrackRenames bool   // with Prune: move what is gone to where its content is new
 
 	// Check, if set, returns the path under which the target would list an entry,
 	// and an error if it cannot hold it, or would not give its name back.
@@ -50,7 +51,9 @@ type Emit func(*record.Record) error
 var ErrWithheld = errors.New("deletions withheld")
 
 // Plan joins source with target and hands the plan to emit: the source's
-// records with action and reason, then the deletions.
+// records with action and reason, then the deletions. With TrackRenames, new files
+// come after all that is not new, as puts or moves. A move takes the old name away, so
+// none is proposed where no deletion would be.
 //
 // A returned [*WithheldError] means that only the deletions are missing; a
 // [*BrakeError] among its causes, that a brake held them. Every other error means
@@ -73,7 +76,7 @@ func Plan(ctx context.Context, source *record.Reader, target Target, emit Emit, 
 			return err
 		}
 	}
-	return p.prune(ctx, source)
+	return p.finish(ctx, source)
 }
 
 // plan is what planning remembers: nothing that grows, except on disk.
@@ -89,11 +92,13 @@ type plan struct {
 	clash    string        // source path that cannot be stored as its kind; all beneath it is stuck too
 	gone     record.Spool  // candidates for deletion, in tree order
 	unpaired record.Sorter // loose keys of source entries that the target lacks
+	fresh    record.Sorter // with TrackRenames: new files, until it is known what is gone
 }
 
 func (p *plan) close() {
 	p.gone.Close()
 	p.unpaired.Close()
+	p.fresh.Close()
 	p.seen.close()
 }
 
@@ -179,6 +184,9 @@ func (p *plan) sourceOnly(l *record.Record) error {
 	}
 	if l.Kind == record.KindDir {
 		return p.propose(l, record.ActionMkdir, record.ReasonNew)
+	}
+	if p.opts.TrackRenames {
+		return p.putLater(l)
 	}
 	return p.propose(l, record.ActionPut, record.ReasonNew)
 }

@@ -52,19 +52,37 @@ type BrakeError struct{ Reason string }
 // Error returns the reason.
 func (e *BrakeError) Error() string { return e.Reason }
 
-// prune proposes the deletions, if they stand up to every doubt.
-func (p *plan) prune(ctx context.Context, source *record.Reader) error {
+// finish proposes what had to wait for the end of the source: new files, if
+// renames are tracked, and the deletions, if they stand up to every doubt.
+func (p *plan) finish(ctx context.Context, source *record.Reader) error {
 	if p.gone.Len() == 0 {
-		return nil
+		return p.putNow()
 	}
 	if err := source.Clean(); err != nil {
+		if err := p.putNow(); err != nil {
+			return err
+		}
 		return withheld(p.gone.Len(), err)
 	}
-	doomed, n, err := p.doomed(ctx, source.End().Scope)
+	doomed, err := p.doomed(ctx, source.End().Scope)
 	if err != nil {
 		return err
 	}
-	defer doomed.Close()
+	defer func() { doomed.Close() }()
+	if p.opts.TrackRenames {
+		rest, err := p.move(doomed)
+		if err != nil {
+			return err
+		}
+		doomed.Close()
+		doomed = rest
+	}
+	return p.prune(doomed)
+}
+
+// prune proposes the deletions, unless a brake holds them.
+func (p *plan) prune(doomed *record.Sorter) error {
+	n := doomed.Len()
 	base := p.stored
 	if p.opts.Base > 0 {
 		base = min(base, p.opts.Base)
@@ -81,15 +99,7 @@ func (p *plan) prune(ctx context.Context, source *record.Reader) error {
 		return withheld(n, &BrakeError{fmt.Sprintf(
 			"of %d entries that is more than --max-delete %v allows; if it is right, give a higher limit", base, p.opts.MaxDelete)})
 	}
-	for r, err := range doomed.Sorted() {
-		if err != nil {
-			return err
-		}
-		if err := p.emit(r); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.emitAll(doomed.Sorted())
 }
 
 // WithheldError says how many deletions were not proposed, and why. It wraps
@@ -115,12 +125,12 @@ func withheld(n int64, why error) error { return &WithheldError{n, why} }
 // How the service compares names is not known for sure. So a candidate whose
 // name equals, under any common folding, that of a source entry which the target
 // seems to lack may be that very entry.
-func (p *plan) doomed(ctx context.Context, scope []string) (doomed *record.Sorter, n int64, err error) {
+func (p *plan) doomed(ctx context.Context, scope []string) (*record.Sorter, error) {
 	var byKey record.Sorter
 	defer byKey.Close()
 	for r, err := range p.gone.All() {
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		if !inScope(r.Path, scope) {
 			continue
@@ -128,10 +138,10 @@ func (p *plan) doomed(ctx context.Context, scope []string) (doomed *record.Sorte
 		// The true path rides in a field that remote entries do not use.
 		r.Target, r.Path = r.Path, looseKey(r.Path)
 		if err := byKey.Add(r); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
-	doomed = new(record.Sorter)
+	doomed := new(record.Sorter)
 	for r, err := range without(byKey.Sorted(), p.unpaired.Sorted()) {
 		if err == nil {
 			r.Path, r.Target = r.Target, ""
@@ -139,10 +149,10 @@ func (p *plan) doomed(ctx context.Context, scope []string) (doomed *record.Sorte
 		}
 		if err != nil {
 			doomed.Close()
-			return nil, 0, err
+			return nil, err
 		}
 	}
-	return doomed, doomed.Len(), nil
+	return doomed, nil
 }
 
 func inScope(path string, scope []string) bool {

@@ -56,7 +56,7 @@ func (r *Record) Foreign() bool {
 
 // rawNames holds the base64 members until all are known, since they overrule
 // their printable forms whatever the order of the members.
-type rawNames struct{ root, path, target, remote string }
+type rawNames struct{ root, path, target, remote, from string }
 
 func (raw *rawNames) apply(r *Record) error {
 	for _, f := range []struct {
@@ -67,6 +67,7 @@ func (raw *rawNames) apply(r *Record) error {
 		{"path_raw", raw.path, &r.Path},
 		{"target_raw", raw.target, &r.Target},
 		{"remote_raw", raw.remote, &r.Remote},
+		{"from_raw", raw.from, &r.From},
 	} {
 		if f.base64 == "" {
 			continue
@@ -131,6 +132,10 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 		r.Remote, err = text[string](value)
 	case "remote_raw":
 		raw.remote, err = text[string](value)
+	case "from":
+		r.From, err = text[string](value)
+	case "from_raw":
+		raw.from, err = text[string](value)
 	case "action":
 		r.Action, err = text[Action](value)
 	case "reason":
@@ -227,6 +232,7 @@ func (r *Record) append(b []byte) []byte {
 	}
 	b = appendTime(b, "uploaded", r.Uploaded)
 	b = appendName(b, "remote", r.Remote)
+	b = appendName(b, "from", r.From)
 	b = appendText(b, "action", string(r.Action))
 	b = appendText(b, "reason", string(r.Reason))
 	b = appendText(b, "status", string(r.Status))

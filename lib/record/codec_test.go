@@ -16,7 +16,7 @@ var full = Record{
 	MTime: time.Date(2026, 1, 2, 3, 4, 5, 123456789, time.UTC), Mode: "0644", Ino: 1<<64 - 1,
 	CTime: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC), BTime: time.Date(2025, 1, 2, 3, 4, 6, 0, time.UTC),
 	MD5: "b1946ac92492d2347c6235b4d2611184", State: StateCompleted, Revision: 3,
-	Uploaded: time.Date(2026, 2, 2, 3, 4, 6, 0, time.UTC), Remote: "/Jotta/Archive/a/b c.jpg",
+	Uploaded: time.Date(2026, 2, 2, 3, 4, 6, 0, time.UTC), Remote: "/Jotta/Archive/a/b c.jpg", From: "/Jotta/Archive/c.jpg",
 	Action: ActionPut, Reason: ReasonNew, Status: StatusFailed,
 	Transfer: &Transfer{Sent: 6, ResumedAt: 2, Took: 15 * time.Millisecond},
 	Error:    &Error{Class: ClassQuota, Message: "full", HTTP: 460, Retry: true, XID: "001886477694"},
@@ -29,7 +29,7 @@ func TestRoundTrip(t *testing.T) {
 	names := []string{"plain", "new\nline", "quo\"te\\", "\x01\x1f\x7f", "\xff\xfe", "caf\u00e9", "cafe\u0301", "\u2028", "a\xc3", "🎞", " ", "..."}
 	for _, name := range names {
 		want := full
-		want.Root, want.Path, want.Target, want.Remote = "/r/"+name, "d/"+name, name, "/Jotta/Archive/"+name
+		want.Root, want.Path, want.Target, want.Remote, want.From = "/r/"+name, "d/"+name, name, "/Jotta/Archive/"+name, "/Jotta/Archive/old/"+name
 		line := string(want.append(nil))
 		var got Record
 		if err := got.decode(line); err != nil {

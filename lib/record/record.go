@@ -38,6 +38,7 @@ const (
 	ActionTouch  Action = "touch"  // the content is the same, the time differs
 	ActionDelete Action = "delete" // the entry is gone from the source
 	ActionGet    Action = "get"    // fetch the content
+	ActionMove   Action = "move"   // the content is elsewhere on the service, at a path that is gone
 	ActionNone   Action = "none"   // nothing to do
 
 	ActionRestore Action = "restore" // back from the trash; jrm says so of its own accord
@@ -46,7 +47,7 @@ const (
 // Reason says why an action was chosen, or why an entry was skipped.
 type Reason string
 
-// The reasons. The first six go with an action, the others with an entry that
+// The reasons. The first seven go with an action, the others with an entry that
 // is left alone.
 const (
 	ReasonNew        Reason = "new"
@@ -54,6 +55,7 @@ const (
 	ReasonIncomplete Reason = "incomplete"
 	ReasonTouched    Reason = "touched"
 	ReasonGone       Reason = "gone"
+	ReasonRenamed    Reason = "renamed"
 	ReasonSame       Reason = "same"
 
 	ReasonIgnored    Reason = "ignored"
@@ -113,6 +115,7 @@ type Record struct {
 	Uploaded time.Time // when the service got the content
 
 	Remote   string // absolute remote path /device/mountpoint/…, in local names
+	From     string // likewise: where a move finds the entry
 	Action   Action
 	Reason   Reason
 	Status   Status

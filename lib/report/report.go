@@ -63,7 +63,8 @@ type Counts struct {
 	Uploaded     int64 `json:"uploaded"`
 	Deduplicated int64 `json:"deduplicated"` // stored without sending: the service had the content
 	Touched      int64 `json:"touched"`
-	Made         int64 `json:"made"` // folders
+	Moved        int64 `json:"moved"` // on the service, without sending
+	Made         int64 `json:"made"`  // folders
 	Deleted      int64 `json:"deleted"`
 	Sent         int64 `json:"sent"` // bytes put on the wire
 	Failed       int64 `json:"failed"`
@@ -133,6 +134,8 @@ func (r *Report) Add(rec *record.Record) {
 		c.Deduplicated++
 	case rec.Status == record.StatusDone && rec.Action == record.ActionTouch:
 		c.Touched++
+	case rec.Status == record.StatusDone && rec.Action == record.ActionMove:
+		c.Moved++
 	case rec.Status == record.StatusDone && rec.Action == record.ActionMkdir:
 		c.Made++
 	default:

@@ -19,7 +19,7 @@ func (r *Report) Summary() string {
 		n    int64
 		what string
 	}{
-		{c.Uploaded, "uploaded"}, {c.Deduplicated, "already on the service"}, {c.Touched, "touched"}, {c.Made, "folders made"},
+		{c.Uploaded, "uploaded"}, {c.Deduplicated, "already on the service"}, {c.Touched, "touched"}, {c.Moved, "moved"}, {c.Made, "folders made"},
 		{c.Deleted, "deleted"}, {c.Same, "unchanged"},
 	} {
 		if part.n > 0 {

@@ -19,6 +19,8 @@ type Uploader interface {
 	Customer(context.Context) (jfs.Customer, error)
 	MkDir(context.Context, jfs.Path) error
 	TouchFile(context.Context, jfs.Path, jfs.Content) error
+	Stat(context.Context, jfs.Path) (jfs.Info, error)
+	Move(ctx context.Context, from, to jfs.Path) error
 	Putter
 }
 
@@ -40,8 +42,8 @@ type UploadOptions struct {
 	stuckAfter int
 }
 
-// Upload carries out the puts, touches and mkdirs of the plan in and writes every
-// record to out: those it dealt with when they are done, in any order, with
+// Upload carries out the puts, touches, moves and mkdirs of the plan in and writes
+// every record to out: those it dealt with when they are done, in any order, with
 // status or error; the others unchanged. Everything before a deletion is done
 // before the deletion is passed on.
 //
@@ -103,7 +105,7 @@ type digest struct {
 // take deals with one record, or has a worker do so.
 func (u *uploads) take(rec *record.Record) {
 	switch rec.Action {
-	case record.ActionPut, record.ActionTouch, record.ActionMkdir:
+	case record.ActionPut, record.ActionTouch, record.ActionMkdir, record.ActionMove:
 		if rec.Error != nil || rec.Status != "" {
 			u.pass(rec) // somebody has dealt with it
 			return
@@ -185,6 +187,10 @@ func (u *uploads) check(rec *record.Record) (jfs.Path, error) {
 		return "", bad("the record has no size; run jwalk again")
 	case rec.Action == record.ActionPut && rec.Root == "":
 		return "", bad("the record has no root, so it is not of a local file")
+	case rec.Action == record.ActionMove:
+		if _, err := jfs.ParsePath(rec.From); err != nil {
+			return "", bad("the record does not say from where; run jdiff again")
+		}
 	}
 	return jfs.ParsePath(rec.Remote)
 }
@@ -233,6 +239,8 @@ func (u *uploads) carryOut(rec *record.Record, p jfs.Path) error {
 		if errors.Is(err, jfs.ErrNotExist) {
 			return u.put(rec, p) // the content has gone meanwhile
 		}
+	case record.ActionMove:
+		return u.move(rec, p)
 	default:
 		return u.put(rec, p)
 	}

@@ -222,12 +222,31 @@ func (f *fake) Stat(_ context.Context, p jfs.Path) (jfs.Info, error) {
 	switch s := f.files[p]; {
 	case s != nil:
 		info.Kind, info.MD5, info.State = jfs.KindFile, s.content.MD5, record.StateCompleted
+		info.Size, info.Modified = s.content.Size, s.content.Modified.Truncate(time.Second)
 	case f.folders[p]:
 		info.Kind = jfs.KindFolder
 	default:
 		return info, answer(p, record.ClassNotFound, 404)
 	}
 	return info, nil
+}
+
+// Move moves a file, and says that it is not there if it is asked again.
+func (f *fake) Move(_ context.Context, from, to jfs.Path) error {
+	if err := f.call("mv", from); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.files[from] == nil:
+		return answer(from, record.ClassNotFound, 404)
+	case f.files[to] != nil:
+		return answer(to, record.ClassKindConflict, 409)
+	}
+	f.files[to] = f.files[from]
+	delete(f.files, from)
+	return nil
 }
 
 func (f *fake) Trash(_ context.Context, p jfs.Path) error     { return f.remove("dl", p) }

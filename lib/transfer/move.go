@@ -1,0 +1,57 @@
+package transfer
+
+import (
+	"errors"
+	"time"
+
+	"jottatools/lib/jfs"
+	"jottatools/lib/record"
+)
+
+// move has the service move a file that it has under another name. It may be that
+// an earlier run has done it, and that its plan is carried out once more. If what
+// is there is not what the plan means any more, nothing is moved, and the file is
+// put instead, which costs nothing if the service has the content.
+func (u *uploads) move(rec *record.Record, p jfs.Path) error {
+	from := jfs.Path(rec.From)
+	info, err := u.service.Stat(u.ctx, from)
+	switch {
+	case err == nil && holds(&info, rec):
+		err = u.service.Move(u.ctx, from, p)
+		if err == nil {
+			return u.moved(rec, p, info.Modified)
+		}
+		if !errors.Is(err, jfs.ErrNotExist) && !errors.Is(err, jfs.ErrExist) {
+			return err
+		}
+	case err != nil && !errors.Is(err, jfs.ErrNotExist):
+		return err
+	}
+	info, err = u.service.Stat(u.ctx, p)
+	switch {
+	case err == nil && holds(&info, rec):
+		return u.moved(rec, p, info.Modified)
+	case err != nil && !errors.Is(err, jfs.ErrNotExist):
+		return err
+	}
+	rec.Action, rec.Reason, rec.From = record.ActionPut, record.ReasonNew, ""
+	u.o.Expect(0, rec.Size)
+	return u.put(rec, p)
+}
+
+// holds reports whether the service has the content of rec there, alive.
+func holds(info *jfs.Info, rec *record.Record) bool {
+	return info.Kind == jfs.KindFile && info.Live() && info.MD5 == rec.MD5 && info.Size == rec.Size
+}
+
+// moved gives a file that is in its place the time that it has on disk.
+func (u *uploads) moved(rec *record.Record, p jfs.Path, modified time.Time) error {
+	if d := rec.MTime.Sub(modified); !rec.MTime.IsZero() && (d >= time.Second || d <= -time.Second) {
+		if err := u.service.TouchFile(u.ctx, p, contentOf(rec)); err != nil {
+			return err
+		}
+	}
+	rec.Status = record.StatusDone
+	u.o.Progress(1, 0)
+	return nil
+}
