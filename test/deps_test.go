@@ -60,6 +60,7 @@ var foreign = map[string]struct {
 	"github.com/schollz/progressbar": {[]string{"lib/command"}, "programs report progress to lib/command, which draws it"},
 	"github.com/docker/go-units":     {[]string{"lib/command", "lib/report", "lib/transfer", "lib/jserve"}, "sizes are read and shown where people write and read them"},
 	"github.com/klauspost/compress":  {[]string{"lib/record", "lib/digest", "lib/jfs", "lib/jserve"}, "saved streams, the hash cache and listings on the wire are compressed, nothing else"},
+	"github.com/coder/websocket":     {[]string{"lib/jfs", "lib/jserve"}, "events are the only thing that is not request and answer, on either side"},
 	"github.com/sourcegraph/conc":    {[]string{"lib/digest", "lib/transfer"}, "conc has been quiet since 2024, so it stays behind few packages (docs/adr/0004-conc.md)"},
 	"github.com/cenkalti/backoff":    {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service are tried again"},
 	"golang.org/x/time":              {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service and what they carry are limited"},

@@ -243,7 +243,7 @@ func (t *trouble) strike(kind string, r *http.Request, now time.Time) (*faultRul
 		}
 		rule.injected++
 		struck = &rule.faultRule
-		h = hit{Time: now.UTC(), Rule: rule.text, Kind: kind, Request: rule.seen, Seed: t.seed, Method: r.Method, Path: r.URL.Path}
+		h = hit{Time: now.UTC(), Rule: rule.text, Kind: kind, Request: rule.seen, Seed: t.seed, Method: r.Method, Path: loggable(r)}
 		if len(t.hits) == keptHits {
 			t.hits = t.hits[1:]
 		}

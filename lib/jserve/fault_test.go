@@ -417,7 +417,7 @@ func TestFaultKinds(t *testing.T) {
 		{"upload_raw", "POST", jfs + "/Jotta/Archive/g?umode=nomultipart", "x", []string{"JMd5", sum("x"), "JSize", "1"}},
 		{"dl", "POST", jfs + "/Jotta/Archive/f?dl=true", "", nil}, {"rm", "POST", jfs + "/Jotta/Archive/f?rm=true", "", nil},
 		{"rmdir", "POST", jfs + "/Jotta/Archive/d?rmDir=true", "", nil}, {"mvdir", "POST", jfs + "/Jotta/Archive/d?mvDir=x", "", nil},
-		{"event_token", "GET", "/rest/token/user01/createToken", "", nil},
+		{"event_token", "GET", "/rest/token/user01/createToken", "", nil}, {"events", "GET", "/ws/user01/x", "", nil},
 		{"discovery", "GET", "/auth/realms/jottacloud/.well-known/openid-configuration", "", nil}, {"token", "POST", tokenPath, "", form},
 		{"token", "POST", "/auth/v1/token", "", form}, {"register", "POST", "/auth/v1/register?device_id=x", "", nil},
 		{"login_page", "GET", authPath, "", nil}, {"userinfo", "GET", strings.Replace(tokenPath, "/token", "/userinfo", 1), "", nil},

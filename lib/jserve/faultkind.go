@@ -38,6 +38,8 @@ func faultKind(r *http.Request) string {
 		return "public"
 	case is("/rest/token"):
 		return "event_token"
+	case is("/ws"):
+		return "events"
 	case is("/auth"):
 		return cmp.Or(loginKinds[path[strings.LastIndexByte(path, '/')+1:]], "other")
 	}

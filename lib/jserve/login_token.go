@@ -16,6 +16,7 @@ const (
 	tokenAccess  = "Bearer"
 	tokenRefresh = "Refresh"
 	tokenID      = "ID"
+	tokenEvents  = "Events"
 )
 
 // maxToken is how long a token may be, in bytes. Ours are far shorter.

@@ -47,12 +47,24 @@ func (s *Server) route(r *http.Request) (style, func(*call) error) {
 		return stylePlain, method(http.MethodGet, (*call).publicDownload)
 	case is("/p"), is("/s"):
 		return stylePlain, method(http.MethodGet, (*call).publicPage)
+	case is("/ws"):
+		return stylePlain, method(http.MethodGet, (*call).events)
 	case path == "/_jserve/faults":
 		return styleJSON, (*call).faults
 	case path == "/_jserve/stats":
 		return styleJSON, method(http.MethodGet, (*call).showStats)
 	}
 	return stylePlain, func(*call) error { return errNotFound }
+}
+
+// loggable is the path of a request without what is as good as a password.
+func loggable(r *http.Request) string {
+	for _, secret := range []string{"/ws/", "/upload/"} {
+		if strings.HasPrefix(r.URL.Path, secret) {
+			return secret + "…"
+		}
+	}
+	return r.URL.Path
 }
 
 // method lets one method through, and HEAD where GET is meant.

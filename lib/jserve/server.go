@@ -80,8 +80,9 @@ type Server struct {
 	stats stats
 	login logins
 
-	trouble trouble
-	thumbs  chan struct{} // holds a place for each thumbnail being made
+	trouble   trouble
+	announcer announcer
+	thumbs    chan struct{} // holds a place for each thumbnail being made
 }
 
 // New opens the store in cfg.Dir and makes the accounts that are not there yet.
@@ -123,13 +124,17 @@ func New(cfg Config) (*Server, error) {
 	if err := s.login.open(st, cfg.TokenTTL); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
+	s.announcer.open(st)
 	s.trouble.setRules(rules, cfg.Seed)
 	s.trouble.setPace(cfg.Latency, cfg.Rate)
 	return s, nil
 }
 
-// Close closes the store.
-func (s *Server) Close() error { return s.store.Close() }
+// Close ends the conversations of those who listen for events, and closes the store.
+func (s *Server) Close() error {
+	s.announcer.close()
+	return s.store.Close()
+}
 
 // Handler returns the server as an http.Handler, which it is.
 func (s *Server) Handler() http.Handler { return s }
@@ -150,6 +155,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
 	}
+	s.announcer.stop() // Shutdown does not know of them
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	if err := hs.Shutdown(drain); err != nil {
@@ -191,7 +197,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if asFailure(err).ours && !c.w.begun || errors.Is(err, syscall.ENOSPC) {
 		level = slog.LevelError
 	}
-	s.cfg.Log.Log(r.Context(), level, "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	s.cfg.Log.Log(r.Context(), level, "request failed", "method", r.Method, "path", loggable(r), "error", err)
 	if c.w.begun {
 		// A listing or download broke off in the middle. The client must not
 		// take what it has for the whole, so the connection ends with it.

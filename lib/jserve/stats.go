@@ -13,7 +13,7 @@ var requestKinds = []string{
 	"customer", "get_user", "get_device", "get_mountpoint", "get_folder", "stat", "list", "liststream", "trash", "latest", "links",
 	"download", "thumb", "share", "unshare", "public",
 	"mkdir", "dl", "dldir", "rm", "rmdir", "mv", "mvdir", "cp", "cphash", "create_device", "create_mountpoint",
-	"allocate", "upload", "upload_raw", "upload_multipart", "purge_trash", "event_token",
+	"allocate", "upload", "upload_raw", "upload_multipart", "purge_trash", "event_token", "events",
 	"discovery", "login_token", "login_page", "token_password", "token_code", "token_refresh", "token_legacy", "register", "userinfo", "logout",
 }
 

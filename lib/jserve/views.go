@@ -2,37 +2,12 @@ package jserve
 
 import (
 	"cmp"
-	"crypto/rand"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"jottatools/lib/jserve/store"
 )
-
-// eventToken answers GET /rest/token/<user>/createToken (docs/protocol.md, section
-// 14). There are no events yet, so the token opens nothing; clients that ask for
-// one before all else get on.
-func (c *call) eventToken() error {
-	c.stats.count("event_token")
-	p, err := splitURLPath(strings.TrimPrefix(c.r.URL.EscapedPath(), "/rest/token"))
-	if err != nil {
-		return err
-	}
-	if len(p) != 2 || p[1].Name != "createToken" {
-		return errNotFound
-	}
-	if !c.user.isCalled(p[0]) {
-		return errBadCredentials
-	}
-	d := c.document(http.StatusOK)
-	d.open("token")
-	d.leaf("username", c.user.name)
-	d.leaf("authToken", rand.Text())
-	d.close("token")
-	return d.finish()
-}
 
 // view answers for the special mount points (docs/protocol.md, section 6.10).
 func (c *call) view(name string) error {

@@ -154,13 +154,18 @@ func (t *tx) settle(user ID, n *Node, c *Content) (bool, error) {
 		if err := t.checkQuota(user, n, c.Size, c.Quota); err != nil {
 			return false, err
 		}
-		if n.Deleted != 0 {
-			if err := t.revive(user, n); err != nil {
-				return false, err
-			}
-		}
+		before := *current
 		c.apply(current, false, t.now)
-		return true, t.put(n)
+		switch {
+		case n.Deleted != 0:
+			return true, t.revive(user, n)
+		case *current == before:
+			return true, nil
+		}
+		if err := t.put(n); err != nil {
+			return false, err
+		}
+		return true, t.note(ChangeContent, n.ID, "")
 	}
 	if !t.known(c.MD5, c.Size) {
 		return false, nil

@@ -161,6 +161,11 @@ func (t *tx) remove(user, id ID) error {
 	if err != nil {
 		return err
 	}
+	if n.Kind != KindFile || n.Current() != nil {
+		if err := t.note(ChangeRemoved, id, ""); err != nil {
+			return err
+		}
+	}
 	if n.Deleted == 0 {
 		if err := t.addUsage(n.Parent, -t.weight(&n), 0); err != nil {
 			return err
@@ -228,6 +233,7 @@ func (s *Store) Move(user string, from, to Path, dir bool) (Entry, error) {
 				return nil, err
 			}
 		}
+		old := entry(chain)
 		weight := t.weight(&n)
 		if err := errors.Join(t.addUsage(n.Parent, -weight, 0), t.unlink(&n)); err != nil {
 			return nil, err
@@ -236,7 +242,7 @@ func (s *Store) Move(user string, from, to Path, dir bool) (Entry, error) {
 		if err := errors.Join(t.insert(&n), t.addUsage(parent, weight, 0)); err != nil {
 			return nil, err
 		}
-		return append(parents, n), nil
+		return append(parents, n), t.note(ChangeMoved, n.ID, old.Path())
 	})
 }
 
@@ -348,7 +354,10 @@ func (t *tx) addContent(user ID, n *Node, r Revision, quota int64) error {
 	if err := errors.Join(t.ref(r.MD5, r.Size), t.drop(n.addRevision(r))); err != nil {
 		return err
 	}
-	return errors.Join(t.put(n), t.addUsage(n.Parent, r.Size-before, r.Updated))
+	if err := errors.Join(t.put(n), t.addUsage(n.Parent, r.Size-before, r.Updated)); err != nil {
+		return err
+	}
+	return t.note(ChangeContent, n.ID, "")
 }
 
 // checkQuota tells whether the account may hold size bytes at n. quota < 0 means no limit.
@@ -430,10 +439,16 @@ func (t *tx) setShare(chain []Node, n *Node, uri string) error {
 		return err
 	}
 	own.PublicURI, n.PublicURI = uri, uri
-	if err := t.put(&own); err != nil || uri == "" {
+	if err := t.put(&own); err != nil {
 		return err
 	}
-	return t.shares.Put(shareKey(chain[0].ID, uri), idKey(n.ID))
+	if uri == "" {
+		return t.note(ChangeUnshared, n.ID, "")
+	}
+	if err := t.shares.Put(shareKey(chain[0].ID, uri), idKey(n.ID)); err != nil {
+		return err
+	}
+	return t.note(ChangeShared, n.ID, "")
 }
 
 func shareKey(user ID, uri string) []byte { return append(idKey(user), uri...) }

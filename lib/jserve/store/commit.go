@@ -21,6 +21,7 @@ type tx struct {
 	now                                                         int64    // Unix seconds; one moment for the whole change
 	reap                                                        bool     // there is something for the janitor
 	after                                                       []func() // run once the commit is on disk
+	changes                                                     []Change // told to whoever watches, after the commit
 }
 
 func (s *Store) newTx(b *bolt.Tx) *tx {
@@ -120,6 +121,9 @@ func (s *Store) commit(batch []*request) {
 func (s *Store) committed(t *tx) {
 	for _, f := range t.after {
 		f()
+	}
+	if fn := s.watcher.Load(); fn != nil && len(t.changes) > 0 {
+		(*fn)(t.changes)
 	}
 	if t.reap {
 		select {

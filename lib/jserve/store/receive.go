@@ -367,7 +367,10 @@ func (t *tx) complete(token string, quota int64) ([]Node, error) {
 		if err := errors.Join(t.ref(r.MD5, r.Size), t.drop(n.trim()), t.put(n)); err != nil {
 			return nil, err
 		}
-		return chain, t.addUsage(n.Parent, n.currentSize()-before, t.now)
+		if err := t.addUsage(n.Parent, n.currentSize()-before, t.now); err != nil {
+			return nil, err
+		}
+		return chain, t.note(ChangeContent, n.ID, "")
 	}
 	return nil, fmt.Errorf("%w: its revision is gone", ErrNoUpload)
 }

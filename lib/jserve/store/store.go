@@ -33,6 +33,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -87,6 +88,8 @@ type Store struct {
 
 	uploadMu sync.Mutex
 	active   map[string]*receiver // guarded by uploadMu; by token
+
+	watcher atomic.Pointer[func([]Change)] // see Watch
 }
 
 var (

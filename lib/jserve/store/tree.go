@@ -258,7 +258,10 @@ func (t *tx) mark(user ID, n *Node, when int64) error {
 		return err
 	}
 	n.Deleted = when
-	return errors.Join(t.put(n), t.trash.Put(trashKey(user, n), nil))
+	if err := errors.Join(t.put(n), t.trash.Put(trashKey(user, n), nil)); err != nil {
+		return err
+	}
+	return t.note(ChangeTrashed, n.ID, "")
 }
 
 // revive takes the mark off a node whose parent is live. What lies in a folder
@@ -299,7 +302,10 @@ func (t *tx) revive(user ID, n *Node) error {
 	if err := t.put(n); err != nil {
 		return err
 	}
-	return t.addUsage(n.Parent, t.weight(n), 0)
+	if err := t.addUsage(n.Parent, t.weight(n), 0); err != nil {
+		return err
+	}
+	return t.note(ChangeRestored, n.ID, "")
 }
 
 // reviveChain makes every node of a chain live, from the top. The marks of the
@@ -333,7 +339,10 @@ func (t *tx) newChild(parent ID, kind Kind, name string) (Node, error) {
 	if kind == KindFile || kind == KindDevice {
 		n.UUID = newUUID()
 	}
-	return n, t.insert(&n)
+	if err := t.insert(&n); err != nil || kind == KindFile || kind == KindUser {
+		return n, err // a file is news once it has content
+	}
+	return n, t.note(ChangeMade, id, "")
 }
 
 // ensureFolder follows a path to a folder (or mount point), making and reviving
