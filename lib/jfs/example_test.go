@@ -226,6 +226,22 @@ func ExampleClient_CreateDevice() {
 	// Output: created: true
 }
 
+// Listing after the first event leaves no gap.
+func ExampleClient_Events() {
+	c, end := demo()
+	defer end()
+	for e, err := range c.Events(ctx) {
+		check(err)
+		if e.Kind == jfs.EventSubscribed {
+			put(c, "/Jotta/Archive/a.txt", "hello") // or somebody else, somewhere else
+			continue
+		}
+		fmt.Println(e.Kind, e.Path, e.Revision.Size)
+		break
+	}
+	// Output: NEW_UPLOAD /Jotta/Archive/a.txt 5
+}
+
 // Every error says what kind it is, what the service said, and whether trying
 // again can help.
 func ExampleError() {

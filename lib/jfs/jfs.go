@@ -65,8 +65,12 @@ type Client struct {
 	api    string  // base address of JSON requests
 	up     string  // base address of uploads with the old API
 	web    string  // base address of public links
+	events string  // base address of events
 	secure bool    // upload addresses must be https as well
 	old    *OldAPI // nil: the current API
+
+	unsigned  http.RoundTripper // beneath http, for what is signed in another way
+	userAgent string
 
 	user struct {
 		lock  chan struct{} // holds one token; guards value, and unlike a mutex can be waited for with a context
@@ -80,6 +84,8 @@ const (
 	apiHost = "https://api.jottacloud.com"
 	upHost  = "https://up.jottacloud.com"
 	webHost = "https://www.jottacloud.com"
+
+	eventsHost = "wss://websocket.jottacloud.com"
 )
 
 // New returns a Client. It sends nothing yet.
@@ -87,7 +93,7 @@ func New(o Options) (*Client, error) {
 	if o.Credentials == nil {
 		return nil, errors.New("jfs.New: no credentials")
 	}
-	c := &Client{jfs: jfsHost, api: apiHost, up: upHost, web: webHost}
+	c := &Client{jfs: jfsHost, api: apiHost, up: upHost, web: webHost, events: eventsHost, userAgent: o.UserAgent}
 	if o.Old != nil {
 		old := *o.Old
 		if c.old = &old; old.User == "" || strings.ContainsAny(old.User, "/?#") {
@@ -100,7 +106,7 @@ func New(o Options) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.jfs, c.api, c.up, c.web, socket = base, base, base, base, sock
+		c.jfs, c.api, c.up, c.web, c.events, socket = base, base, base, base, base, sock
 	}
 	c.secure = strings.HasPrefix(c.api, "https:")
 	c.user.lock = make(chan struct{}, 1)
@@ -109,6 +115,7 @@ func New(o Options) (*Client, error) {
 	if transport == nil {
 		transport = NewTransport(socket)
 	}
+	c.unsigned = transport
 	transport = &signer{next: transport, credentials: o.Credentials, userAgent: o.UserAgent}
 	if o.Wrap != nil {
 		transport = o.Wrap(transport)

@@ -21,8 +21,15 @@ var readers = []struct {
 	{"README.md", nil},
 	{"requests-", nil},     // what others send
 	{"name-encoding", nil}, // see TestNameVectors
-	{"constructed-ws-token", nil},
-	{"websocket-", nil},
+	{"constructed-ws-token", func(r io.Reader) error { _, err := parseEventToken(r); return err }},
+	{"websocket-event-data", nil}, // a part of a message; see TestParseEvent
+	{"websocket-", func(r io.Reader) error {
+		text, err := io.ReadAll(r)
+		if err == nil {
+			_, _, err = parseEvent(text)
+		}
+		return err
+	}},
 	{"legacy-", nil},
 	{"oidc-", nil},
 	{"constructed-legacy-", nil},

@@ -74,8 +74,23 @@ func (g *stallGuard) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
+	if conn, ok := resp.Body.(io.ReadWriteCloser); ok { // a connection now, which may be silent for long
+		resp.Body = &conversation{conn, cancel}
+		return resp, nil
+	}
 	resp.Body = &receivedBody{ReadCloser: resp.Body, watch: &watch{cancel: cancel, timeout: g.timeout}, ctx: ctx}
 	return resp, nil
+}
+
+// conversation is what a request turned into that asked for another protocol.
+type conversation struct {
+	io.ReadWriteCloser
+	cancel context.CancelCauseFunc
+}
+
+func (c *conversation) Close() error {
+	defer c.cancel(nil)
+	return c.ReadWriteCloser.Close()
 }
 
 // CloseIdleConnections passes on http.Client.CloseIdleConnections.

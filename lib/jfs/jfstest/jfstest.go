@@ -27,6 +27,7 @@ import (
 // Options say what a client or a service is known not to do.
 type Options struct {
 	NoResume bool // an upload that broke off starts from its beginning
+	NoEvents bool // nothing tells what happens
 }
 
 // Run tests the client in the folder root, which must not exist and is gone
@@ -61,6 +62,9 @@ func Run(t *testing.T, c *jfs.Client, root jfs.Path, o Options) {
 	t.Run("ListAll", s.listAll)
 	t.Run("Share", s.share)
 	t.Run("Thumbnail", s.thumbnail)
+	if !o.NoEvents {
+		t.Run("Events", s.events)
+	}
 }
 
 type suite struct {

@@ -80,13 +80,13 @@ func TestJserve(t *testing.T) {
 
 func TestJserveOldRaw(t *testing.T) {
 	c := newClient(t, &jfs.OldAPI{User: "tester"}, "")
-	jfstest.Run(t, c, root, jfstest.Options{})
+	jfstest.Run(t, c, root, jfstest.Options{NoEvents: true})
 	jfstest.RunAccount(t, c, jfstest.AccountOptions{NoEmptyTrash: true})
 }
 
 func TestJserveOldMultipart(t *testing.T) {
 	c := newClient(t, &jfs.OldAPI{User: "tester", Multipart: true}, "")
-	jfstest.Run(t, c, root, jfstest.Options{NoResume: true})
+	jfstest.Run(t, c, root, jfstest.Options{NoResume: true, NoEvents: true})
 }
 
 // With Retry around it the client does the same over a bad line: answers are lost

@@ -1,0 +1,196 @@
+package jfs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"jottatools/lib/record"
+)
+
+func TestParseEvent(t *testing.T) {
+	data := sample(t, "websocket-event-data-file.2016.json")
+	revision := Revision{
+		Number: 1, State: record.StateCompleted, Size: 17, MD5: "02588fb184ae4930cf998b8af2e613e7",
+		Created: time.Date(2016, 2, 4, 7, 56, 43, 0, time.UTC), Modified: time.Date(2016, 2, 4, 7, 56, 43, 0, time.UTC),
+		Updated: time.Date(2016, 2, 4, 7, 58, 46, 0, time.UTC),
+	}
+	when := time.Date(2022, 3, 23, 20, 1, 16, 8e6, time.UTC)
+	tests := []struct {
+		text string
+		want Event
+		ok   bool
+	}{
+		{sample(t, "websocket-server-subscribe.2022-akeamc.json"), Event{Kind: EventSubscribed, ID: "40660078-abab-11ec-881d-90e2bae6bf68"}, true},
+		{`{"EVENT":{"U":"u","A":"u","T":"PATH","ST":"NEW_UPLOAD","TS":1648065676008,"D":` + data + `,"uuid":"id","unixnano":1648065676.008},"Length":123}`,
+			Event{Kind: EventUpload, ID: "id", Time: when, Path: "/Jotta/Sync/blabla", Revision: revision}, true},
+		{`{"EVENT":{"ST":"MOVE_DIR","TS":1648065676008,"D":{"FROM":"/u/Jotta/Archive/a＊","TO":"/u/PC/b"}}}`,
+			Event{Kind: EventMoveDir, Time: when, Path: "/Jotta/Archive/a*", To: "/PC/b"}, true},
+		{`{"EVENT":{"ST":"DELETE","D":{"FROM":"/u/Jotta/Archive/a*"}}}`, Event{Kind: EventTrash, Path: "/Jotta/Archive/a*", Foreign: true}, true},
+		{`{"EVENT":{"ST":"PhotoAdded","T":"PHOTOS","D":{"FROM":7,"size":["x"],"revision":"nine"}}}`, Event{Kind: "PhotoAdded"}, true},
+		{`{"EVENT":{"ST":"NEW","D":"of another kind","TS":"1"}}`, Event{Kind: "NEW", Time: time.UnixMilli(1).UTC()}, true},
+		{`{"EVENT":{"ST":"DELETE","D":{"FROM":"/"}}}`, Event{Kind: EventTrash}, true},
+		{`{"PONG":"ok"}`, Event{}, false},
+		{`"PONG"`, Event{}, false},
+		{`{}`, Event{}, false},
+	}
+	for _, test := range tests {
+		got, ok, err := parseEvent([]byte(test.text))
+		if got != test.want || ok != test.ok || err != nil {
+			t.Errorf("%s\n = %+v, %t, %v,\nwant %+v, %t", test.text, got, ok, err, test.want, test.ok)
+		}
+	}
+	for _, text := range []string{"", "x", `{"EVENT":`, "[]", `{"EVENT":7}`} {
+		if _, ok, err := parseEvent([]byte(text)); ok || err == nil {
+			t.Errorf("%s is taken for an event", text)
+		}
+	}
+}
+
+func FuzzParseEvent(f *testing.F) {
+	f.Add([]byte(sample(f, "websocket-server-subscribe.2022-akeamc.json")))
+	f.Add([]byte(`{"EVENT":{"ST":"NEW_UPLOAD","TS":1648065676008,"D":` + sample(f, "websocket-event-data-file.2016.json") + `}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		e, ok, err := parseEvent(text)
+		if err != nil && ok || e.Path != "" && e.Path[0] != '/' || e.To != "" && e.To[0] != '/' {
+			t.Errorf("parseEvent = %+v, %t, %v", e, ok, err)
+		}
+		if err == nil && !json.Valid(text) {
+			t.Error("what is no JSON was understood")
+		}
+	})
+}
+
+// eventClient returns a client of a server that gives a token and then talks as
+// say wants it.
+func eventClient(t *testing.T, say func(conn *websocket.Conn)) *Client {
+	token := sample(t, "constructed-ws-token.xml")
+	return newTestClient(t, func(w http.ResponseWriter, req *http.Request) {
+		switch req.URL.Path {
+		case "/rest/token/7f2b1c9d3e4f5a6b7c8d9e0f/createToken":
+			io.WriteString(w, token)
+		case "/ws/7f2b1c9d3e4f5a6b7c8d9e0f/3c2b1a09f8e7d6c5b4a3":
+			conn, err := websocket.Accept(w, req, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.CloseNow()
+			if _, text, err := conn.Read(t.Context()); err != nil || string(text) != `{"SUBSCRIBE":{"UA":"test/1","path":"ALL"}}` {
+				t.Errorf("the client said %s, %v", text, err)
+			}
+			say(conn)
+		default:
+			t.Errorf("request for %s", req.URL)
+		}
+	})
+}
+
+func tell(t *testing.T, conn *websocket.Conn, messages ...string) {
+	for _, m := range messages {
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(m)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+const subscribed = `{"SUBSCRIBE":{"PATH":"ALL","LAST_UUID":"x"}}`
+
+func TestEvents(t *testing.T) {
+	c := eventClient(t, func(conn *websocket.Conn) {
+		tell(t, conn, subscribed, `{"PONG":"ok"}`, `{"EVENT":{"ST":"DELETE","D":{"FROM":"/u/Jotta/Archive/a"}}}`)
+		_ = conn.Close(websocket.StatusGoingAway, "the server stops")
+	})
+	var heard []EventKind
+	var last error
+	for e, err := range c.Events(t.Context()) {
+		if last = err; err == nil {
+			heard = append(heard, e.Kind)
+		}
+	}
+	if want := []EventKind{EventSubscribed, EventTrash}; !slices.Equal(heard, want) {
+		t.Errorf("heard of %v, want %v", heard, want)
+	}
+	var e *Error
+	if !errors.As(last, &e) || !errors.Is(last, ErrNetwork) || !e.Retry || !strings.Contains(last.Error(), "listen for events: the service ended it: the server stops") {
+		t.Errorf("the end is %v", last)
+	}
+}
+
+// Whoever has heard enough leaves nothing behind (goleak looks).
+func TestEventsBrokenOff(t *testing.T) {
+	ended := make(chan error, 1)
+	c := eventClient(t, func(conn *websocket.Conn) {
+		tell(t, conn, subscribed)
+		_, _, err := conn.Read(t.Context())
+		ended <- err
+	})
+	for _, err := range c.Events(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	if err := <-ended; websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+		t.Errorf("the service hears %v at the end", err)
+	}
+}
+
+func TestEventsCancelled(t *testing.T) {
+	c := eventClient(t, func(conn *websocket.Conn) {
+		tell(t, conn, subscribed)
+		_, _, _ = conn.Read(t.Context())
+	})
+	why := errors.New("no more")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	var last error
+	for _, err := range c.Events(ctx) {
+		last = err
+		cancel(why)
+	}
+	if last != why {
+		t.Errorf("the end is %v, want the cause of the context", last)
+	}
+}
+
+// An error shows neither the token nor where it would have been good for.
+func TestEventsRefused(t *testing.T) {
+	token := sample(t, "constructed-ws-token.xml")
+	for _, test := range []struct {
+		token  string
+		answer func(w http.ResponseWriter)
+		kind   error
+	}{
+		{token, func(w http.ResponseWriter) { w.WriteHeader(401) }, ErrAuth},
+		{token, func(w http.ResponseWriter) { w.WriteHeader(503) }, ErrServer},
+		{token, func(w http.ResponseWriter) { w.Header().Set("Location", "http://elsewhere/"); w.WriteHeader(302) }, ErrNetwork},
+		{token, func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, ErrNetwork},
+		{token, func(http.ResponseWriter) {}, nil},
+		{"<token><authToken/></token>", nil, ErrServer},
+		{"<html>", nil, ErrServer},
+	} {
+		c := newTestClient(t, func(w http.ResponseWriter, req *http.Request) {
+			if strings.HasPrefix(req.URL.Path, "/ws/") {
+				test.answer(w)
+				return
+			}
+			io.WriteString(w, test.token)
+		})
+		var last error
+		for _, err := range c.Events(t.Context()) {
+			last = err
+		}
+		if last == nil || test.kind != nil && !errors.Is(last, test.kind) || strings.Contains(last.Error(), "3c2b1a09f8e7d6c5b4a3") {
+			t.Errorf("Events = %v, want %v", last, test.kind)
+		}
+	}
+}
