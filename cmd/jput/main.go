@@ -3,6 +3,7 @@
 // Usage:
 //
 //	jdiff --dest REMOTE < tree.ndjson | jput [-j N] [--bwlimit RATE] [--tpslimit N] [-n]
+//	pg_dump db | jput --to REMOTE [--md5 HEX --size N] -
 //
 // Each record of the plan leaves when it has been dealt with, with what became
 // of it. Deletions pass through, after everything before them is done.
@@ -15,6 +16,7 @@ import (
 
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
+	"jottatools/lib/jfs"
 	"jottatools/lib/record"
 	"jottatools/lib/transfer"
 )
@@ -40,53 +42,119 @@ With --bwlimit, all uploads together send no more than RATE bytes a second:
 With --dry-run nothing is sent, nor the service asked. What would be done leaves
 with the status "skipped".
 
+With --to REMOTE and -, standard input is not a plan but the content of one file.
+The service wants its MD5 first, so it is kept on disk until it has ended, in a
+file without a name. If both --md5 and --size are given it is sent as it comes; a
+stream that turns out to be another one is not stored, and jput exits 3. When the
+connection breaks, it goes on where the service has the stream; if that is further
+back than the 16 MiB that are kept in memory, jput exits 75, and the same command
+run again takes up what the service has. A stream that its writer breaks off looks
+like one that ends, and is stored: "set -o pipefail" makes the shell say so, --size
+keeps it out.
+
 Credentials come from JOTTACLOUD_USERNAME and JOTTACLOUD_PASSWORD, else from the
 entry for jottacloud.com in ~/.netrc. JOTTA_ENDPOINT names another server.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jput --bwlimit "08:00,512k 23:00,off" < plan.ndjson | tee done.ndjson
+  set -o pipefail; pg_dump db | jput --to /Jotta/Archive/db.sql -
   jput -n < plan.ndjson | jq -r 'select(.status == "skipped") | .action + " " + .path'`
 
 func main() {
-	cmd := command.New("jput", "upload what a plan says, in parallel")
-	cmd.Long, cmd.Example = long, example
-	jobs := cmd.Flags().IntP("jobs", "j", 6, "upload at most `N` files at once")
-	bwlimit := cmd.Flags().String("bwlimit", "", "send at most `RATE` bytes a second: 512k, or a timetable")
-	tps := cmd.Flags().Float64("tpslimit", 0, "send at most `N` requests a second (0: no limit)")
-	dry := cmd.Flags().BoolP("dry-run", "n", false, "send nothing; mark what would be done as skipped")
-	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error {
-		return run(ctx, env, transfer.UploadOptions{Jobs: *jobs, DryRun: *dry}, *bwlimit, *tps)
-	}))
+	cmd := command.New("jput", "upload what a plan says, in parallel, or a stream")
+	cmd.Long, cmd.Example, cmd.Args = long, example, "[--to REMOTE -]"
+	var o options
+	f := cmd.Flags()
+	f.IntVarP(&o.Jobs, "jobs", "j", 6, "upload at most `N` files at once")
+	f.StringVar(&o.bwlimit, "bwlimit", "", "send at most `RATE` bytes a second: 512k, or a timetable")
+	f.Float64Var(&o.tps, "tpslimit", 0, "send at most `N` requests a second (0: no limit)")
+	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "send nothing; mark what would be done as skipped")
+	f.StringVar(&o.to, "to", "", "store standard input as the file `REMOTE`")
+	f.StringVar(&o.stream.MD5, "md5", "", "with --to: the stream has this MD5, in `HEX`")
+	f.Int64Var(&o.stream.Size, "size", record.SizeUnknown, "with --to: the stream has `N` bytes")
+	f.Lookup("size").DefValue = "0" // of which the help says nothing
+	f.StringVar(&o.stream.SpoolDir, "spool-dir", "", "with --to: keep the stream in `DIR` (default: $TMPDIR)")
+	command.SizeVar(f, &o.stream.SpoolLimit, "spool-limit", "with --to: keep no more than `SIZE` of it (0: no limit)")
+	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
 
-func run(ctx context.Context, env *command.Env, o transfer.UploadOptions, bwlimit string, tps float64) error {
+type options struct {
+	transfer.UploadOptions
+	bwlimit, to string
+	tps         float64
+	stream      transfer.StreamOptions
+}
+
+// check refuses what makes no sense, and reads what has to be read.
+func (o *options) check(args []string) (err error) {
+	stream := len(args) == 1 && args[0] == "-"
 	switch {
-	case len(env.Args) > 0:
-		return command.Usagef("jput reads a plan from standard input, not files; write: jwalk %s | jhash | jdiff --dest REMOTE | jput", env.Args[0])
+	case o.to == "" && stream:
+		return command.Usagef("say with --to REMOTE what - is to be stored as")
+	case len(args) > 0 && !stream:
+		return command.Usagef("jput reads a plan from standard input, not files; write: jwalk %s | jhash | jdiff --dest REMOTE | jput", args[0])
+	case o.to != "" && !stream:
+		return command.Usagef("--to is for a stream; write: jput --to %s -", o.to)
+	case o.to == "" && (o.stream.MD5 != "" || o.stream.Size != record.SizeUnknown || o.stream.SpoolDir != "" || o.stream.SpoolLimit != 0):
+		return command.Usagef("--md5, --size and --spool… are for a stream; write: jput --to REMOTE -")
 	case o.Jobs < 1:
 		return command.Usagef("--jobs must be at least 1, not %d", o.Jobs)
-	case tps < 0:
+	case o.tps < 0:
 		return command.Usagef("--tpslimit must not be negative")
+	case o.stream.Size < record.SizeUnknown:
+		return command.Usagef("--size must not be negative")
 	}
-	if bwlimit != "" {
-		var err error
-		if o.Bandwidth, err = transfer.ParseBandwidth(bwlimit); err != nil {
+	if o.bwlimit != "" {
+		if o.Bandwidth, err = transfer.ParseBandwidth(o.bwlimit); err != nil {
 			return command.Usagef("--bwlimit: %v", err)
 		}
 	}
-	var service transfer.Uploader
+	if o.to == "" {
+		return nil
+	}
+	if o.stream.MD5, err = record.ParseMD5(o.stream.MD5); err != nil {
+		return command.Usagef("--md5 %v", err)
+	}
+	if o.stream.Remote, err = jfs.ParsePath(o.to); err != nil {
+		return command.Usagef("--to: %v", err)
+	}
+	if o.stream.Remote.Depth() < 3 {
+		return command.Usagef("--to: %s is a mount point; name a file in it", o.stream.Remote)
+	}
+	return nil
+}
+
+func run(ctx context.Context, env *command.Env, o options) error {
+	if err := o.check(env.Args); err != nil {
+		return err
+	}
+	var client *jfs.Client
+	var service transfer.Uploader // stays nil for a dry run
 	if !o.DryRun {
-		client, err := connect.Client(env, tps)
-		if err != nil {
+		var err error
+		if client, err = connect.Client(env, o.tps); err != nil {
 			return err
 		}
 		service = client
 	}
 	progress := env.Progress()
 	o.Expect, o.Progress, o.NoMore = progress.Expect, progress.Add, progress.ExpectNoMore
+	if o.to != "" {
+		o.stream.Bandwidth, o.stream.DryRun, o.stream.Expect, o.stream.Progress = o.Bandwidth, o.DryRun, o.Expect, o.Progress
+		return env.Source(func(out *record.Writer) error {
+			switch err := transfer.PutStream(ctx, env.Stdin, out, client, o.stream); err {
+			case transfer.ErrOtherStream: // its record has said why
+				return command.Exit(command.ExitInput, errors.New(""))
+			case transfer.ErrTooLong:
+				return command.Exit(command.ExitLimit, errors.New(""))
+			default:
+				return err
+			}
+		})
+	}
 	var held *transfer.WithheldError
 	err := env.Filter(func(in *record.Reader, out *record.Writer) error {
-		err := transfer.Upload(ctx, in, out, service, o)
+		err := transfer.Upload(ctx, in, out, service, o.UploadOptions)
 		if only, ok := err.(*transfer.WithheldError); ok {
 			held = only
 			out.Withhold(held.Deletions)

@@ -480,15 +480,23 @@ func timestamp(value string) (time.Time, error) {
 // digest checks an MD5 and brings it to lower case: old clients stored upper.
 func digest(value string) (string, error) {
 	s, err := text[string](value)
-	if err != nil || s == "" {
+	if err != nil {
 		return "", err
+	}
+	return ParseMD5(s)
+}
+
+// ParseMD5 returns an MD5 of 32 hex digits in lower case. "" stays what it is.
+func ParseMD5(s string) (string, error) {
+	if s == "" {
+		return "", nil
 	}
 	valid := len(s) == 32
 	for i := 0; i < len(s) && valid; i++ {
 		valid = isHex(s[i])
 	}
 	if !valid {
-		return "", fmt.Errorf("is not an MD5 of 32 hex digits: %s", clip(value))
+		return "", fmt.Errorf("is not an MD5 of 32 hex digits: %s", clip(strconv.Quote(s)))
 	}
 	return strings.ToLower(s), nil
 }
