@@ -48,8 +48,9 @@ func completeRevision(n *store.Node, text string) *store.Revision {
 	return nil
 }
 
-// sendSlice is how much of a content is sent between two looks at the clock.
-const sendSlice = 4 << 20
+// sendSlice is how much of a content has stallTimeout to go out: 4 KB a second are
+// a line that is slow, and not dead.
+const sendSlice = 256 << 10
 
 // sendContent sends a revision, or the part of it that the request asks for.
 func (c *call) sendContent(name string, r *store.Revision) error {

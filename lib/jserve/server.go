@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -67,7 +68,8 @@ type Config struct {
 const (
 	headerTimeout = 10 * time.Second // to send the request's header
 	idleTimeout   = 2 * time.Minute  // between requests
-	stallTimeout  = time.Minute      // without a byte moving in a body, either way
+	formTimeout   = time.Minute      // to send the whole body, unless it is content
+	stallTimeout  = time.Minute      // without a byte moving in a content, either way
 	drainTimeout  = 5 * time.Second  // for requests under way when the server is stopped
 	maxForm       = 64 << 10         // body of a command or of allocate, in bytes
 )
@@ -170,6 +172,7 @@ type call struct {
 	*Server
 	w    *response
 	r    *http.Request
+	body *requestBody // what r.Body began as
 	user *account
 }
 
@@ -178,8 +181,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{Server: s, r: r}
 	c.w = &response{ResponseWriter: w, stats: &s.stats, control: http.NewResponseController(w)}
 	c.w.extend()
-	if r.Body != nil {
-		r.Body = &requestBody{ReadCloser: r.Body, call: c}
+	if r.Body != nil && r.Body != http.NoBody {
+		c.body = &requestBody{ReadCloser: r.Body, call: c, due: time.Now().Add(formTimeout)}
+		r.Body = c.body
+		// Also for what net/http reads of a body that no handler wants, before or
+		// after the answer.
+		_ = c.w.control.SetReadDeadline(c.body.due)
 	}
 	style, handle := s.route(r)
 	err := c.disturb()
@@ -257,14 +264,34 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // extend gives the connection another stallTimeout. A recorder in a test has no deadlines.
 func (w *response) extend() { _ = w.control.SetWriteDeadline(time.Now().Add(stallTimeout)) }
 
-// requestBody counts the bytes of a body and limits how long the client may stall it.
+// requestBody counts the bytes of a body and limits how long the client may take
+// for it: a content may come as slowly as it likes, as long as it comes.
 type requestBody struct {
 	io.ReadCloser
-	call *call
+	call      *call
+	due       time.Time // when all of it must be here; zero for content
+	abandoned atomic.Bool
+}
+
+// isContent lifts the limit on the whole.
+func (b *requestBody) isContent() { b.due = time.Time{} }
+
+// abandon makes a Read under way, and those to come, return soon. Unlike the
+// other methods it may be called at any time.
+func (b *requestBody) abandon() {
+	b.abandoned.Store(true)
+	_ = b.call.w.control.SetReadDeadline(time.Now())
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
-	_ = b.call.w.control.SetReadDeadline(time.Now().Add(stallTimeout))
+	due := b.due
+	if due.IsZero() {
+		due = time.Now().Add(stallTimeout)
+	}
+	_ = b.call.w.control.SetReadDeadline(due)
+	if b.abandoned.Load() { // looked at after the deadline was set, so that one of the two sees the other
+		return 0, errAbandoned
+	}
 	var n int
 	var err error
 	if t := b.call.w.tamper; t != nil {
@@ -273,5 +300,12 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		n, err = b.ReadCloser.Read(p)
 	}
 	b.call.stats.bytesIn.Add(int64(n))
+	if err == io.EOF {
+		// From here on net/http waits for the client to go away. A deadline that
+		// passes meanwhile would look like that.
+		_ = b.call.w.control.SetReadDeadline(time.Time{})
+	}
 	return n, err
 }
+
+var errAbandoned = errors.New("the same upload came again over another connection")

@@ -165,12 +165,17 @@ func (b contentBody) Read(p []byte) (int, error) {
 
 // receive stores bytes at a target.
 func (c *call) receive(token string, offset int64, body io.Reader) (store.Entry, string, error) {
+	abort := func() {}
+	if c.body != nil {
+		c.body.isContent()
+		abort = c.body.abandon
+	}
 	return c.store.Receive(c.r.Context(), store.Delivery{
 		User: c.user.name, Token: token, Offset: offset, Quota: c.user.quota,
 		Body: contentBody{body, &c.stats},
 		// The client has sent the same file again over another connection:
 		// this one is most likely dead, and must not hold up the other.
-		Abort: func() { _ = c.w.control.SetReadDeadline(time.Now()) },
+		Abort: abort,
 	})
 }
 
