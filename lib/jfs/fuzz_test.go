@@ -118,6 +118,7 @@ func checkPath(t *testing.T, p Path, foreign bool) {
 func FuzzParseAll(f *testing.F) {
 	f.Add(sample(f, "folder-mode-list-filedirlist.2017-jafs.xml"))
 	f.Add("<filedirlist><folders><folder name='Archive'><path>/u/Jotta</path><files><file name='a／b'/></files></folder></folders></filedirlist>")
+	f.Add("<filedirlist><folders><folder name='Archive'><path>/u/Jotta</path><files><file name='" + strings.Repeat("z", 256) + "'/></files></folder></folders></filedirlist>")
 	f.Fuzz(func(t *testing.T, body string) {
 		parseAll(strings.NewReader(body), []string{"Jotta", "Archive"}, func(e Entry) bool {
 			if e.Path == "" {

@@ -233,7 +233,7 @@ func fromWire(wire string) (local string, foreign bool, err error) {
 		return "", false, &Error{Class: record.ClassServer, Message: "the answer has an entry with the name " + quoted(wire)}
 	}
 	local = LocalName(wire)
-	if local == wire && plain(wire) {
+	if local == wire && plain(wire) && len(wire) <= maxName {
 		return local, false, nil
 	}
 	back, err := WireName(local)
