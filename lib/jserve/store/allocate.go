@@ -216,6 +216,13 @@ func newToken() string {
 	return hex.EncodeToString(b[:])
 }
 
+// isToken tells whether newToken could have made it: no other may become the name
+// of a file.
+func isToken(text string) bool {
+	raw, err := hex.DecodeString(text)
+	return err == nil && len(raw) == 16
+}
+
 // replaced ends the target of an unfinished newest revision, which something
 // newer is about to follow. The revision stays in the history.
 func (t *tx) replaced(n *Node) error {

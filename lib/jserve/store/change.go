@@ -28,6 +28,9 @@ func (s *Store) MakeDevice(user, name, kind string) (Entry, error) {
 	if kind == "" {
 		kind = "WORKSTATION"
 	}
+	if err := CheckName(kind); err != nil {
+		return Entry{}, fmt.Errorf("type of the device: %w", err)
+	}
 	return s.change(func(t *tx) ([]Node, error) {
 		u, err := t.user(user)
 		if err != nil {
@@ -92,6 +95,9 @@ func (s *Store) Trash(user string, p Path, dir bool) (Entry, error) {
 		chain, n, err := t.target(user, p, dir)
 		if err != nil {
 			return nil, err
+		}
+		if n.Kind == KindDevice {
+			return nil, fmt.Errorf("%w: the device /%s%s cannot be put into the trash; rm removes it", ErrInvalid, user, p)
 		}
 		if n.Deleted != 0 {
 			return chain, nil

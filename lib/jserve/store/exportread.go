@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"context"
 	"crypto/md5"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -171,7 +170,7 @@ func (i *importer) blob(h *tar.Header, name string) error {
 }
 
 func (i *importer) upload(h *tar.Header, token string) error {
-	if raw, err := hex.DecodeString(token); err != nil || len(raw) != 16 {
+	if !isToken(token) {
 		return fmt.Errorf("%w: unknown member %q", ErrExport, h.Name)
 	}
 	i.got.Uploads++

@@ -250,6 +250,10 @@ func (c *checker) entry(k []byte, n *Node) error {
 	if !bytes.Equal(c.ids.Get(idKey(n.ID)), k) {
 		c.problem("%s: its number leads elsewhere", label(n))
 	}
+	// Names end up in paths of archives, and tokens in paths of files.
+	if err := CheckName(n.Name); err != nil {
+		c.problem("%s: %v", label(n), err)
+	}
 	if err := c.revisions(n); err != nil {
 		return err
 	}
@@ -393,8 +397,11 @@ func (c *checker) sharesStep() error {
 func (c *checker) uploadsStep() error {
 	return c.scan(c.uploads, func(k, v []byte) error {
 		u, err := decodeUpload(v)
+		if err == nil && !isToken(string(k)) {
+			err = errors.New("that is not the name of one")
+		}
 		if err != nil {
-			c.problem("upload %s: %v", k, err)
+			c.problem("upload %q: %v", k, err)
 			return nil
 		}
 		n, err := c.node(u.node)

@@ -216,8 +216,18 @@ func TestCheckFindsDamage(t *testing.T) {
 			return t.uploads.Delete([]byte(n.Revisions[0].token))
 		}), "waits for an upload that does not exist"},
 		{"upload of nobody", func(t *testing.T, dir string) {
-			edit(t, dir, func(t *tx) error { return t.uploads.Put([]byte("token"), appendUpload(nil, &upload{node: 9999})) })
+			edit(t, dir, func(t *tx) error { return t.uploads.Put([]byte(newToken()), appendUpload(nil, &upload{node: 9999})) })
 		}, "no revision waits for it"},
+		{"upload outside of the store", onNode("/Jotta/Archive/unfinished", func(t *tx, n *Node) error {
+			v := t.uploads.Get([]byte(n.Revisions[0].token))
+			n.Revisions[0].token = "../../elsewhere"
+			return errors.Join(t.put(n), t.uploads.Put([]byte(n.Revisions[0].token), v))
+		}), `upload "../../elsewhere": that is not the name of one`},
+		{"name that is a path", onNode(one, func(t *tx, n *Node) error {
+			err := t.unlink(n)
+			n.Name = "../one"
+			return errors.Join(err, t.insert(n))
+		}), "character '/' in name"},
 		{"upload too long", onNode("/Jotta/Archive/unfinished", func(t *tx, n *Node) error {
 			return os.WriteFile(t.s.uploadFile(n.Revisions[0].token), make([]byte, 100), 0o600)
 		}), "holds 100 bytes of 19"},

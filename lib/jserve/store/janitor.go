@@ -152,7 +152,10 @@ func (t *tx) eachUser(fn func(ID) error) error {
 
 // expireTrash removes up to reapBatch entries that have been in the trash too long.
 func (s *Store) expireTrash() (n int, err error) {
-	type old struct{ user, id ID }
+	type old struct {
+		user, id ID
+		key      []byte
+	}
 	var due []old
 	limit := s.opts.Now().Add(-s.opts.TrashKeep).Unix()
 	err = s.view(func(t *tx) error {
@@ -163,7 +166,7 @@ func (s *Store) expireTrash() (n int, err error) {
 				if int64(binary.BigEndian.Uint64(k[8:])) > limit {
 					break
 				}
-				due = append(due, old{user, ID(binary.BigEndian.Uint64(k[16:]))})
+				due = append(due, old{user, ID(binary.BigEndian.Uint64(k[16:])), bytes.Clone(k)})
 			}
 			return nil
 		})
@@ -173,6 +176,11 @@ func (s *Store) expireTrash() (n int, err error) {
 	}
 	return len(due), s.update(func(t *tx) error {
 		for _, d := range due {
+			// Whatever the node says, this entry of the index is done with: damage
+			// must not keep the janitor at it for ever.
+			if err := t.trash.Delete(d.key); err != nil {
+				return err
+			}
 			n, err := t.node(d.id)
 			if err != nil || n.Deleted == 0 || n.Deleted > limit {
 				continue // gone or revived since

@@ -72,8 +72,8 @@ func (s *Store) receiveLarge(d Delivery, u *upload) (e Entry, err error) {
 	case sum != u.md5:
 		return e, errors.Join(wrongSum(sum, u), f.Close(), s.corrupt(d.Token))
 	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return e, fmt.Errorf("receive: %w", err)
+	if err := errors.Join(s.settleFile(f, d.Offset), f.Close()); err != nil {
+		return e, err
 	}
 	return s.complete(d, u, func(blob string) error { return os.Rename(s.uploadFile(d.Token), blob) })
 }
@@ -150,7 +150,11 @@ func (s *Store) keepSmall(token string, data []byte) error {
 		_ = os.Remove(s.uploadFile(token)) // it would pass for what was received
 		return fmt.Errorf("receive: %w", err)
 	}
-	return nil
+	err := s.view(func(t *tx) error { return t.pending(token) })
+	if err != nil {
+		_ = os.Remove(s.uploadFile(token)) // made after its target was removed, so nobody else would
+	}
+	return err
 }
 
 // takeOver makes this delivery the only one to its target.
@@ -231,10 +235,10 @@ func (s *Store) fill(f *os.File, u *upload, d Delivery) (sum MD5, err error) {
 			err = errors.Join(err, f.Truncate(d.Offset))
 		}
 		// Whatever went wrong, the bytes before it are good.
-		return sum, errors.Join(err, s.keep(f))
+		return sum, errors.Join(err, s.keep(f, d.Offset))
 	}
 	if held < u.size {
-		if err := s.keep(f); err != nil {
+		if err := s.keep(f, d.Offset); err != nil {
 			return sum, err
 		}
 		return sum, incomplete(held, u)
@@ -253,9 +257,22 @@ func (s *Store) fill(f *os.File, u *upload, d Delivery) (sum MD5, err error) {
 }
 
 // keep makes a partial upload durable.
-func (s *Store) keep(f *os.File) error {
-	if err := errors.Join(f.Sync(), syncDir(s.uploadDir())); err != nil {
+func (s *Store) keep(f *os.File, offset int64) error {
+	if err := s.settleFile(f, offset); err != nil {
+		return err
+	}
+	if err := syncDir(s.uploadDir()); err != nil {
 		return fmt.Errorf("receive: %w", err)
+	}
+	return nil
+}
+
+// settleFile syncs what was received, from offset on. If that fails the system
+// may have dropped the bytes, and a second try would succeed without them: so
+// they are taken for lost.
+func (s *Store) settleFile(f *os.File, offset int64) error {
+	if err := s.syncFile(f); err != nil {
+		return fmt.Errorf("receive: %w", errors.Join(err, f.Truncate(offset)))
 	}
 	return nil
 }
@@ -307,13 +324,20 @@ func (s *Store) complete(d Delivery, u *upload, place func(blob string) error) (
 	lock.Lock()
 	defer lock.Unlock()
 	known := false
-	if err := s.view(func(t *tx) error { known = t.known(u.md5, u.size); return nil }); err != nil {
+	err = s.view(func(t *tx) error {
+		known = t.known(u.md5, u.size)
+		return t.pending(d.Token)
+	})
+	if err != nil {
 		return e, err
 	}
 	// A blob in use is not touched, unless it is damaged. A file without a record
 	// is what a crash left over, perhaps half written, and is replaced.
 	if !known {
 		if err := s.placeBlob(u.md5, u.size, place); err != nil {
+			if gone := s.view(func(t *tx) error { return t.pending(d.Token) }); gone != nil {
+				return e, gone // and the bytes with it, just now
+			}
 			return e, fmt.Errorf("receive: %w", err)
 		}
 	}
@@ -332,14 +356,21 @@ func (s *Store) complete(d Delivery, u *upload, place func(blob string) error) (
 	return e, err
 }
 
+// pending tells whether bytes may be sent to a target.
+func (t *tx) pending(token string) error {
+	if t.uploads.Get([]byte(token)) == nil {
+		return fmt.Errorf("%w: replaced while it was sent; allocate again", ErrNoUpload)
+	}
+	return nil
+}
+
 // complete turns the revision of a target into a complete one. The file and the
 // folders above it become live.
 func (t *tx) complete(token string, quota int64) ([]Node, error) {
-	v := t.uploads.Get([]byte(token))
-	if v == nil {
-		return nil, fmt.Errorf("%w: replaced while it was sent; allocate again", ErrNoUpload)
+	if err := t.pending(token); err != nil {
+		return nil, err
 	}
-	u, err := decodeUpload(v)
+	u, err := decodeUpload(t.uploads.Get([]byte(token)))
 	if err != nil {
 		return nil, err
 	}

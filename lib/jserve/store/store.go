@@ -89,6 +89,8 @@ type Store struct {
 	uploadMu sync.Mutex
 	active   map[string]*receiver // guarded by uploadMu; by token
 
+	syncFile func(*os.File) error // of bytes received; File.Sync, except in tests
+
 	watcher atomic.Pointer[func([]Change)] // see Watch
 }
 
@@ -133,7 +135,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	s := &Store{
 		db: db, dir: dir, opts: opts,
 		queue: make(chan *request, maxBatch), kick: make(chan struct{}, 1), closing: make(chan struct{}), stop: stop,
-		active: make(map[string]*receiver),
+		active: make(map[string]*receiver), syncFile: (*os.File).Sync,
 	}
 	if err := s.prepare(); err != nil {
 		stop()
