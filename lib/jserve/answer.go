@@ -33,14 +33,19 @@ var gzipWriters = sync.Pool{New: func() any {
 
 // acceptsGzip reads the Accept-Encoding header.
 func acceptsGzip(r *http.Request) bool {
+	others := false
 	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
 		name, params, _ := strings.Cut(part, ";")
-		if name = strings.TrimSpace(name); strings.EqualFold(name, "gzip") || name == "*" {
-			q := strings.ReplaceAll(params, " ", "")
-			return q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
+		q := strings.ReplaceAll(params, " ", "")
+		accepted := q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
+		switch name = strings.TrimSpace(name); {
+		case strings.EqualFold(name, "gzip"):
+			return accepted // whatever is said of all others
+		case name == "*":
+			others = accepted
 		}
 	}
-	return false
+	return others
 }
 
 // answer sends a complete body, compressed if that is worth it.

@@ -51,23 +51,29 @@ func accounts(users []User) (map[string]*account, error) {
 // guesses passwords has to wait; tokens that have expired are nobody's guess.
 func signedIn(h func(*call) error) func(*call) error {
 	return func(c *call) error {
-		header := c.r.Header.Get("Authorization")
-		scheme, _, _ := strings.Cut(header, " ")
-		password := strings.EqualFold(scheme, "Basic")
-		if password && c.login.wall.refuses(c.address(), c.cfg.Now().Unix()) {
-			c.w.Header().Set("Retry-After", "1")
-			return errGuessing
+		if err := c.signIn(); err != nil {
+			return err
 		}
-		user := c.authenticate(header)
-		if user == nil {
-			if password {
-				c.missed()
-			}
-			return errBadCredentials
-		}
-		c.user = user
 		return h(c)
 	}
+}
+
+// signIn finds out whose request it is.
+func (c *call) signIn() error {
+	header := c.r.Header.Get("Authorization")
+	scheme, _, _ := strings.Cut(header, " ")
+	password := strings.EqualFold(scheme, "Basic")
+	if password && c.login.wall.refuses(c.address(), c.cfg.Now().Unix()) {
+		c.w.Header().Set("Retry-After", "1")
+		return errGuessing
+	}
+	if c.user = c.authenticate(header); c.user != nil {
+		return nil
+	}
+	if password {
+		c.missed()
+	}
+	return errBadCredentials
 }
 
 // authenticate returns the account that an Authorization header proves, or nil.

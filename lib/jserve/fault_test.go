@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -379,14 +380,25 @@ func TestFaultsAreNotForEverybody(t *testing.T) {
 	if got := get("X-Forwarded-For", "192.0.2.1"); got != 401 {
 		t.Errorf("through a proxy: %d, want 401", got)
 	}
-	req := &http.Request{RemoteAddr: "192.0.2.1:1", Header: http.Header{}}
-	c := &call{Server: w.srv, r: req}
-	if c.trusted() {
-		t.Error("trusted from elsewhere without a password")
+	from := func(address, password string) error {
+		req := &http.Request{RemoteAddr: address, Header: http.Header{}}
+		if password != "" {
+			req.SetBasicAuth("user01", password)
+		}
+		rec := httptest.NewRecorder()
+		return (&call{Server: w.srv, r: req, w: &response{ResponseWriter: rec, control: http.NewResponseController(rec)}}).trusted()
 	}
-	req.SetBasicAuth("user01", "secret")
-	if !c.trusted() {
-		t.Error("not trusted from elsewhere with the password")
+	const elsewhere = "192.0.2.1:1"
+	if from(elsewhere, "") == nil || from(elsewhere, "secret") != nil || from("127.0.0.1:1", "") != nil {
+		t.Error("from elsewhere it takes the password, and from here it does not")
+	}
+	for range maxMisses {
+		if err := from(elsewhere, "guess"); err != errBadCredentials {
+			t.Fatal(err)
+		}
+	}
+	if err := from(elsewhere, "secret"); err != errGuessing {
+		t.Errorf("after %d guesses: %v", maxMisses, err)
 	}
 }
 

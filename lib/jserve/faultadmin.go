@@ -12,8 +12,8 @@ import (
 // query, seed, latency and rate change those; the rate and the latency stay as
 // they are when left out.
 func (c *call) faults() error {
-	if !c.trusted() {
-		return errBadCredentials
+	if err := c.trusted(); err != nil {
+		return err
 	}
 	switch c.r.Method {
 	case http.MethodGet, http.MethodHead:
@@ -27,13 +27,15 @@ func (c *call) faults() error {
 	return c.answerJSON(http.StatusOK, c.trouble.show())
 }
 
-// trusted tells whether a request may look at the server's inside: it comes from
+// trusted returns nil if a request may look at the server's inside: it comes from
 // this machine itself, not through a proxy or from a page in a browser, or knows
 // a password.
-func (c *call) trusted() bool {
+func (c *call) trusted() error {
 	h := c.r.Header
-	direct := h.Get("Origin") == "" && h.Get("X-Forwarded-For") == "" && h.Get("Forwarded") == ""
-	return fromLoopback(c.r) && direct || c.authenticate(h.Get("Authorization")) != nil
+	if fromLoopback(c.r) && h.Get("Origin") == "" && h.Get("X-Forwarded-For") == "" && h.Get("Forwarded") == "" {
+		return nil
+	}
+	return c.signIn()
 }
 
 func (c *call) changeFaults() error {

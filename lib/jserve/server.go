@@ -201,7 +201,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	level := slog.LevelInfo
-	if asFailure(err).ours && !c.w.begun || errors.Is(err, syscall.ENOSPC) {
+	gone := r.Context().Err() != nil // a client that does not wait is nobody's trouble
+	if asFailure(err).ours && !c.w.begun && !gone || errors.Is(err, syscall.ENOSPC) {
 		level = slog.LevelError
 	}
 	s.cfg.Log.Log(r.Context(), level, "request failed", "method", r.Method, "path", loggable(r), "error", err)

@@ -83,8 +83,8 @@ func (s *Server) Stats() Stats {
 
 // showStats answers GET /_jserve/stats. On this machine it needs no password.
 func (c *call) showStats() error {
-	if !fromLoopback(c.r) && c.authenticate(c.r.Header.Get("Authorization")) == nil {
-		return errBadCredentials
+	if err := c.trusted(); err != nil {
+		return err
 	}
 	body, err := json.MarshalIndent(c.Stats(), "", "  ")
 	if err != nil {
