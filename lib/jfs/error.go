@@ -160,9 +160,10 @@ func transportError(ctx context.Context, op string, p Path, err error) error {
 // maxErrorBody bounds how much of an error's body is read, in bytes.
 const maxErrorBody = 64 << 10
 
-// statusError returns the error that an answer with a failing status is.
-// It reads the body but does not close it.
-func statusError(op string, p Path, resp *http.Response) error {
+// statusError returns the error that an answer with a failing status is; refused
+// is what to say when it refuses the credentials. It reads the body but does not
+// close it.
+func statusError(op string, p Path, resp *http.Response, refused string) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	answer := parseErrorBody(body)
 	e := &Error{
@@ -170,13 +171,13 @@ func statusError(op string, p Path, resp *http.Response) error {
 		ErrorID: answer.id, XID: answer.xid,
 		RetryAfter: retryAfter(resp),
 	}
-	e.classify(answer)
+	e.classify(answer, refused)
 	return e
 }
 
 // classify sets class, message and retry by the status (docs/protocol.md,
 // sections 11 and 12).
-func (e *Error) classify(a errorBody) {
+func (e *Error) classify(a errorBody, refused string) {
 	said := a.text
 	if said == "" {
 		said = strings.ToLower(http.StatusText(e.Status))
@@ -192,7 +193,7 @@ func (e *Error) classify(a errorBody) {
 		// A bare 400 is how the service refuses a percent sign in a name.
 		e.Class, e.Message = record.ClassNameInvalid, because("the service does not take this name")
 	case s == http.StatusUnauthorized:
-		e.Class, e.Message = record.ClassAuth, because("the service refused the credentials; check user name and password")
+		e.Class, e.Message = record.ClassAuth, because(refused)
 	case s == http.StatusForbidden && strings.Contains(strings.ToLower(a.id+a.text), "lock"):
 		e.Class, e.Message = record.ClassLocked, because("the account is locked; see the web interface for the reason")
 	case s == http.StatusForbidden:

@@ -59,7 +59,7 @@ func TestStatusErrors(t *testing.T) {
 	}
 	for _, test := range tests {
 		resp := &http.Response{StatusCode: test.status, Header: http.Header{"Retry-After": {"7"}}, Body: io.NopCloser(strings.NewReader(test.body))}
-		err := statusError("list", "/Jotta/Archive/x", resp)
+		err := statusError("list", "/Jotta/Archive/x", resp, "check user name and password")
 		var e *Error
 		if !errors.As(err, &e) {
 			t.Fatalf("statusError(%d) = %v", test.status, err)

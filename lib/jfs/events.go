@@ -185,7 +185,7 @@ func (c *Client) dialEvents(ctx context.Context) (*websocket.Conn, error) {
 		return conn, nil
 	}
 	if answer != nil && answer.StatusCode != http.StatusSwitchingProtocols {
-		return nil, statusError(opEvents, "", answer)
+		return nil, statusError(opEvents, "", answer, c.refused)
 	}
 	return nil, transportError(ctx, opEvents, "", err)
 }

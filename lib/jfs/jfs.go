@@ -39,6 +39,13 @@ type Credentials interface {
 	Authorize(ctx context.Context, req *http.Request) error
 }
 
+// Renewer are credentials that can be renewed when the service has refused them.
+type Renewer interface {
+	// Renew returns nil if there are other credentials than those that signed the
+	// refused request. again says that the request had been signed anew already.
+	Renew(ctx context.Context, refused *http.Request, again bool) error
+}
+
 // Options say how a [Client] reaches the service.
 type Options struct {
 	// Endpoint is one base address that stands for all hosts of the service,
@@ -71,6 +78,7 @@ type Client struct {
 
 	unsigned  http.RoundTripper // beneath http, for what is signed in another way
 	userAgent string
+	refused   string // what to say when the service refuses the credentials
 
 	user struct {
 		lock  chan struct{} // holds one token; guards value, and unlike a mutex can be waited for with a context
@@ -93,7 +101,13 @@ func New(o Options) (*Client, error) {
 	if o.Credentials == nil {
 		return nil, errors.New("jfs.New: no credentials")
 	}
-	c := &Client{jfs: jfsHost, api: apiHost, up: upHost, web: webHost, events: eventsHost, userAgent: o.UserAgent}
+	c := &Client{
+		jfs: jfsHost, api: apiHost, up: upHost, web: webHost, events: eventsHost,
+		userAgent: o.UserAgent, refused: "the service refused the credentials",
+	}
+	if hint, ok := o.Credentials.(interface{ Refused() string }); ok {
+		c.refused = hint.Refused()
+	}
 	if o.Old != nil {
 		old := *o.Old
 		if c.old = &old; old.User == "" || strings.ContainsAny(old.User, "/?#") {
@@ -102,7 +116,7 @@ func New(o Options) (*Client, error) {
 	}
 	socket := ""
 	if o.Endpoint != "" {
-		base, sock, err := parseEndpoint(o.Endpoint)
+		base, sock, err := ParseEndpoint(o.Endpoint)
 		if err != nil {
 			return nil, err
 		}
@@ -129,8 +143,9 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// parseEndpoint returns the base address, and the socket to dial if it is one.
-func parseEndpoint(endpoint string) (base, socket string, err error) {
+// ParseEndpoint reads what [Options].Endpoint takes. It returns the base address,
+// and the socket to dial if it is one.
+func ParseEndpoint(endpoint string) (base, socket string, err error) {
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil:
@@ -154,18 +169,65 @@ type signer struct {
 	userAgent   string
 }
 
+// maxRenewals bounds how often one request is signed anew: tokens that live no
+// longer than a request takes would have it signed for ever.
+const maxRenewals = 5
+
 func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context()) // a RoundTripper must not change its request
-	if s.userAgent != "" {
-		req.Header.Set("User-Agent", s.userAgent)
+	for renewals := 0; ; renewals++ {
+		signed, err := s.sign(req)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := s.next.RoundTrip(signed)
+		renewer, ok := s.credentials.(Renewer)
+		if err != nil || resp.StatusCode != http.StatusUnauthorized || !ok || renewals == maxRenewals {
+			return resp, err
+		}
+		body, repeatable, bodyErr := bodyAgain(req)
+		closeBody(resp)
+		if bodyErr != nil {
+			return nil, bodyErr
+		}
+		if err := renewer.Renew(req.Context(), signed, renewals > 0); err != nil {
+			if body != nil {
+				body.Close()
+			}
+			return nil, credentialsError(req.Context(), err)
+		}
+		if !repeatable {
+			return nil, &Error{Class: record.ClassAuth, Status: http.StatusUnauthorized, Retry: true, Message: "the login had reached its end and is renewed"}
+		}
+		req = req.Clone(req.Context())
+		req.Body = body
 	}
-	if err := s.credentials.Authorize(req.Context(), req); err != nil {
+}
+
+// bodyAgain returns the body of a request from its start, if it can be had.
+func bodyAgain(req *http.Request) (body io.ReadCloser, repeatable bool, err error) {
+	switch {
+	case req.Body == nil || req.Body == http.NoBody:
+		return req.Body, true, nil
+	case req.GetBody == nil:
+		return nil, false, nil
+	}
+	body, err = req.GetBody()
+	return body, true, err
+}
+
+// sign returns the request with what every request has.
+func (s *signer) sign(req *http.Request) (*http.Request, error) {
+	signed := req.Clone(req.Context()) // a RoundTripper must not change its request
+	if s.userAgent != "" {
+		signed.Header.Set("User-Agent", s.userAgent)
+	}
+	if err := s.credentials.Authorize(req.Context(), signed); err != nil {
 		if req.Body != nil {
 			req.Body.Close() // as a RoundTripper must, also on error
 		}
 		return nil, credentialsError(req.Context(), err)
 	}
-	return s.next.RoundTrip(req)
+	return signed, nil
 }
 
 // credentialsError gives an error of Credentials its class: the one it has, or
@@ -218,7 +280,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 		return resp, nil
 	}
 	defer closeBody(resp)
-	return nil, statusError(r.op, r.path, resp)
+	return nil, statusError(r.op, r.path, resp, c.refused)
 }
 
 // closeBody closes an answer after reading what little may be left of it, so

@@ -308,7 +308,7 @@ func TestDeleteDryRun(t *testing.T) {
 }
 
 func TestDeleteStops(t *testing.T) {
-	for at, messages := range map[string]int{"customer": 0, "list": 1, "dlDir": 1} {
+	for _, at := range []string{"customer", "list", "dlDir"} {
 		f := newFake()
 		f.store("a/ a/f")
 		f.before = func(op string, _ jfs.Path) error {
@@ -318,7 +318,7 @@ func TestDeleteStops(t *testing.T) {
 			return nil
 		}
 		res := deletePlan(t, f, DeleteOptions{Jobs: 1}, stream(t, goneAll("a/ a/f b c d/ d/g")...))
-		if !errors.Is(res.err, jfs.ErrAuth) || f.count(at) != 1 || f.count("dl") != 0 || res.messages != messages {
+		if !errors.Is(res.err, jfs.ErrAuth) || f.count(at) != 1 || f.count("dl") != 0 || res.messages != 0 {
 			t.Errorf("%s: Delete = %v, requests %v, %d messages", at, res.err, f.calls, res.messages)
 		}
 		for _, rec := range res.records {

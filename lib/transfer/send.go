@@ -148,13 +148,13 @@ func again(err error) bool {
 }
 
 // pause waits before the next try: as long as the service asked for, no time at
-// all if it only wants the rest, else for d.
+// all if it only wants the rest or another token, else for d.
 func (u *upload) pause(err error, d time.Duration) error {
 	var e *jfs.Error
 	switch {
 	case errors.As(err, &e) && e.RetryAfter > 0:
 		d = min(e.RetryAfter, maxRetryAfter)
-	case errors.Is(err, jfs.ErrIncomplete), errors.Is(err, jfs.ErrNotExist):
+	case errors.Is(err, jfs.ErrIncomplete), errors.Is(err, jfs.ErrNotExist), errors.Is(err, jfs.ErrAuth):
 		d = 0
 	}
 	if d == 0 {

@@ -160,20 +160,24 @@ func (r *run) account(service interface {
 	return customer
 }
 
-// judge draws the conclusions for the whole run from what became of an entry.
-func (r *run) judge(err error) {
+// judge draws the conclusions for the whole run from what became of an entry. It
+// reports whether the error is told as that of the run: then once is enough.
+func (r *run) judge(err error) (told bool) {
 	var e *jfs.Error
 	if err == nil {
 		r.mu.Lock()
 		r.outage, r.succeeded = 0, true
 		r.mu.Unlock()
-		return
+		return false
 	}
 	if !errors.As(err, &e) {
-		return
+		return false
 	}
 	switch e.Class {
-	case record.ClassAuth, record.ClassQuota, record.ClassLocked:
+	case record.ClassAuth:
+		r.stop(err)
+		return true
+	case record.ClassQuota, record.ClassLocked:
 		r.stop(err)
 	case record.ClassNetwork, record.ClassServer, record.ClassRateLimited:
 		r.mu.Lock()
@@ -185,15 +189,14 @@ func (r *run) judge(err error) {
 			r.stop(err)
 		}
 	}
+	return false
 }
 
 // finish draws the conclusions from what became of an entry, and writes its
 // record: as it is, or with the error. What a signal interrupted leaves as it
 // came.
 func (r *run) finish(rec *record.Record, err error) {
-	if rec.Status != record.StatusSkipped {
-		r.judge(err)
-	}
+	told := rec.Status != record.StatusSkipped && r.judge(err)
 	switch {
 	case err == nil:
 		r.write(rec)
@@ -207,6 +210,9 @@ func (r *run) finish(rec *record.Record, err error) {
 			rec.Error = r.stoppedAs
 			r.notTried++
 			r.mu.Unlock()
+		}
+		if told {
+			r.hush(rec.Error, true)
 		}
 		r.write(rec)
 	}

@@ -549,3 +549,31 @@ var errFull = errors.New("disk full")
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errFull }
+
+// TestUploadCutByRefusal: an upload that the service refuses in the middle, because
+// the login has reached its end and was renewed, goes on at once where it was. Each
+// byte is sent once.
+func TestUploadCutByRefusal(t *testing.T) {
+	f, d := newFake(), newTree(t)
+	rec := d.write(t, "f", strings.Repeat("0123456789", 100))
+	cuts := 0
+	f.accept = func(p jfs.Path) (int64, error) {
+		if cuts++; cuts > 20 {
+			return -1, nil
+		}
+		return 47, &jfs.Error{Path: p, Class: record.ClassAuth, Status: 401, Retry: true, Message: "renewed"}
+	}
+	res := uploadPlan(t, f, UploadOptions{firstPause: time.Hour, stuckAfter: 3}, rec)
+	if res.err != nil || f.content("f") != strings.Repeat("0123456789", 100) || f.count("allocate") != 21 {
+		t.Errorf("Upload = %v, %v, %d allocations", res.err, res.summary(), f.count("allocate"))
+	}
+
+	// One that never gets anywhere is given up, and told of once.
+	f.accept = func(p jfs.Path) (int64, error) {
+		return 0, &jfs.Error{Path: p, Class: record.ClassAuth, Status: 401, Retry: true, Message: "renewed"}
+	}
+	res = uploadPlan(t, f, UploadOptions{stuckAfter: 3, firstPause: time.Hour}, d.write(t, "g", "g"), d.write(t, "h", "h"))
+	if !errors.Is(res.err, jfs.ErrAuth) || res.messages != 0 {
+		t.Errorf("Upload = %v with %d messages, want ErrAuth and none", res.err, res.messages)
+	}
+}
