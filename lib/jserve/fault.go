@@ -22,6 +22,7 @@ const (
 	effectFull    effect = "full"       // 460, as for a full account
 	effectCut     effect = "cut"        // the connection ends after n bytes of bodies, in whichever direction
 	effectCutIn   effect = "cut-in"     // … of the request's body
+	effectExpire  effect = "expired-in" // 401 after n bytes of the request's body, which are kept
 	effectCutOut  effect = "cut-out"    // … of the answer's body; 0 also takes its header away
 	effectShort   effect = "short"      // the answer lacks the last n bytes of those announced
 	effectMD5     effect = "md5"        // the digests in the answer are wrong
@@ -103,7 +104,7 @@ func (r *faultRule) parseEffect(text string) error {
 		if hasValue {
 			return fmt.Errorf("%s takes no value", name)
 		}
-	case effectCut, effectCutIn, effectCutOut, effectShort:
+	case effectCut, effectCutIn, effectExpire, effectCutOut, effectShort:
 		var ok bool
 		if r.bytes, ok = parseOffset(value); !ok {
 			return fmt.Errorf("%s needs a number of bytes, such as %s=1000", name, name)
@@ -115,7 +116,7 @@ func (r *faultRule) parseEffect(text string) error {
 	default:
 		r.effect = effectStatus
 		if r.status, err = strconv.Atoi(text); err != nil || r.status < 400 || r.status > 599 {
-			return fmt.Errorf("unknown effect %q; there are statuses from 400 to 599, expired, full, cut=N, cut-in=N, cut-out=N, short=N, md5, count, trash-copy, delay=D", text)
+			return fmt.Errorf("unknown effect %q; there are statuses from 400 to 599, expired, expired-in=N, full, cut=N, cut-in=N, cut-out=N, short=N, md5, count, trash-copy, delay=D", text)
 		}
 	}
 	return nil

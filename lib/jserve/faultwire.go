@@ -113,6 +113,12 @@ func (t *tamper) allow(n int) int {
 
 // read is a Read of the request's body.
 func (t *tamper) read(body io.Reader, p []byte) (int, error) {
+	if t.is(effectExpire) {
+		if t.left == 0 {
+			return 0, errBadCredentials
+		}
+		p = p[:min(int64(len(p)), t.left)]
+	}
 	if t.is(effectCut, effectCutIn) {
 		if t.cut {
 			return 0, errCut
@@ -128,6 +134,8 @@ func (t *tamper) read(body io.Reader, p []byte) (int, error) {
 		if int64(n) > t.left {
 			n, err, t.cut = int(t.left), errCut, true
 		}
+	}
+	if t.is(effectCut, effectCutIn, effectExpire) {
 		t.left -= int64(n)
 	}
 	if t.pace != nil && n > 0 {
