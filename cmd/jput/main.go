@@ -52,8 +52,8 @@ run again takes up what the service has. A stream that its writer breaks off loo
 like one that ends, and is stored: "set -o pipefail" makes the shell say so, --size
 keeps it out.
 
-Credentials come from JOTTACLOUD_USERNAME and JOTTACLOUD_PASSWORD, else from the
-entry for jottacloud.com in ~/.netrc. JOTTA_ENDPOINT names another server.`
+The account is that of jlogin; JOTTA_PROFILE chooses one of several, and
+JOTTA_ENDPOINT names another server.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jput --bwlimit "08:00,512k 23:00,off" < plan.ndjson | tee done.ndjson

@@ -1,8 +1,11 @@
-// Package auth finds the credentials that sign requests to the service.
+// Package auth is the login: the credentials that sign requests to the service,
+// how they are got, kept and renewed.
 //
-// It knows where they are kept and how they go into a request, and nothing of
-// what the requests are for. Passwords stay inside the [Credentials]: they are in
-// no error and no log, however those are printed.
+// A [Session] is a login of the token store, one file a profile, which any number
+// of processes share; [Basic] is a user name and a password. [Find] looks for
+// either, [LogIn] and [Browser] make a login, [LogOut] ends one. The package knows
+// nothing of what the requests are for. Secrets are in no error and no log, however
+// those are printed. docs/adr/0006-token-store.md says why the store is as it is.
 package auth
 
 import (
@@ -15,6 +18,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"time"
 
 	"jottatools/lib/record"
 )
@@ -35,15 +40,42 @@ const (
 // maxNetrc is the largest .netrc file that is read, in bytes.
 const maxNetrc = 1 << 20
 
-// Find returns the credentials of the environment: a user name and a password
-// from JOTTACLOUD_USERNAME and JOTTACLOUD_PASSWORD, else from the entry for
-// jottacloud.com in the netrc file. If there are none, the error is a
-// [*record.Error] of class auth that says what to set.
-func Find() (Credentials, error) {
-	return find(os.Getenv)
+// Options say which login is meant, and how to reach where it is made.
+type Options struct {
+	Profile  string // of the token store; empty means DefaultProfile
+	Dir      string // of the token store
+	Endpoint string // server of the user's own that stands for all hosts, as in JOTTA_ENDPOINT; empty: Jottacloud
+
+	// Transport returns what carries requests to an endpoint.
+	Transport func(endpoint string) (http.RoundTripper, error)
+	UserAgent string
+
+	// Renew, if set, renews the login of a profile in place of this process, if it
+	// is still of that generation: see [Renew]. What it starts outlives this process
+	// when that is killed.
+	Renew func(ctx context.Context, profile string, generation int64) error
+
+	now func() time.Time // for tests
 }
 
-func find(getenv func(string) string) (Credentials, error) {
+func (o Options) withDefaults() Options {
+	if o.Profile == "" {
+		o.Profile = DefaultProfile
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	o.Endpoint = strings.TrimRight(o.Endpoint, "/")
+	return o
+}
+
+// Find returns the credentials that there are: a user name and a password from
+// JOTTACLOUD_USERNAME and JOTTACLOUD_PASSWORD; else the login of the profile, as a
+// [*Session]; else, for the default profile, the entry for jottacloud.com in the
+// netrc file. If there are none, the error is of class auth and says what to do.
+func Find(o Options) (Credentials, error) { return find(o, os.Getenv) }
+
+func find(o Options, getenv func(string) string) (Credentials, error) {
 	user, password := getenv(usernameVariable), getenv(passwordVariable)
 	switch {
 	case user != "" && password != "":
@@ -53,24 +85,54 @@ func find(getenv func(string) string) (Credentials, error) {
 	case password != "":
 		return nil, unauthorized("%s is set, but %s is not", passwordVariable, usernameVariable)
 	}
-	path := netrcPath(getenv)
-	entry, err := readNetrc(path)
+	o = o.withDefaults()
+	session, err := Open(o)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, unauthorized("read %s: %w", path, err)
+	case err == nil:
+		return session, nil
+	case !errors.Is(err, ErrNoLogin):
+		return nil, err
+	case o.Profile != DefaultProfile:
+		return nil, err // a password that is for no profile is not for this one
+	}
+	path := netrcPath(getenv)
+	entry, netrcErr := readNetrc(path)
+	switch {
+	case errors.Is(netrcErr, fs.ErrNotExist):
+	case netrcErr != nil:
+		return nil, unauthorized("read %s: %w", path, netrcErr)
 	case entry.found && (entry.login == "" || entry.password == ""):
 		return nil, unauthorized("%s: the entry for %s needs a login and a password", path, netrcMachine)
 	case entry.found:
 		return NewBasic(entry.login, entry.password)
 	}
-	return nil, unauthorized("not logged in; set %s and %s, or add a line to ~/.netrc: machine %s login NAME password PASSWORD",
-		usernameVariable, passwordVariable, netrcMachine)
+	return nil, err
 }
+
+// Error is an error of class auth.
+type Error struct {
+	message string
+	err     error // the cause below, if any
+	told    bool
+}
+
+// Error returns one line for people.
+func (e *Error) Error() string { return e.message }
+
+// Unwrap returns the cause below.
+func (e *Error) Unwrap() error { return e.err }
+
+// Record returns the error as it travels in a record.
+func (e *Error) Record() *record.Error {
+	return &record.Error{Class: record.ClassAuth, Message: e.message}
+}
+
+// Told reports whether another program of the same pipe has said so already.
+func (e *Error) Told() bool { return e.told }
 
 func unauthorized(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return &record.Error{Class: record.ClassAuth, Message: err.Error()}
+	return &Error{message: err.Error(), err: errors.Unwrap(err)}
 }
 
 // netrcPath returns where the netrc file is, whether or not it exists.
@@ -120,6 +182,11 @@ func NewBasic(user, password string) (*Basic, error) {
 func (b *Basic) Authorize(_ context.Context, req *http.Request) error {
 	req.SetBasicAuth(b.user, b.password)
 	return nil
+}
+
+// Refused says what to do when the service does not take the password.
+func (b *Basic) Refused() string {
+	return "the service refused the user name and the password; check them, or log in with jlogin: Jottacloud takes no passwords from accounts with two-factor login"
 }
 
 // String returns the user name without the password.

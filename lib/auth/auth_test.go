@@ -40,17 +40,17 @@ func TestFind(t *testing.T) {
 		{"no password", map[string]string{usernameVariable: "u", "HOME": home}, "", "", "JOTTACLOUD_PASSWORD is not"},
 		{"no user", map[string]string{passwordVariable: "s3cret", "HOME": home}, "", "", "JOTTACLOUD_USERNAME is not"},
 		{"half an entry", map[string]string{netrcVariable: filepath.Join(home, "half")}, "", "", "needs a login and a password"},
-		{"no entry", map[string]string{netrcVariable: filepath.Join(home, "none")}, "", "", "not logged in; set JOTTACLOUD_USERNAME"},
-		{"no file", map[string]string{netrcVariable: filepath.Join(home, "missing")}, "", "", "not logged in; set JOTTACLOUD_USERNAME"},
+		{"no entry", map[string]string{netrcVariable: filepath.Join(home, "none")}, "", "", "not logged in; log in with jlogin"},
+		{"no file", map[string]string{netrcVariable: filepath.Join(home, "missing")}, "", "", "not logged in; log in with jlogin"},
 		{"a folder", map[string]string{netrcVariable: home}, "", "", "read " + home},
 		{"a colon", map[string]string{usernameVariable: "u:v", passwordVariable: "s3cret"}, "", "", "colon"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c, err := find(func(name string) string { return test.env[name] })
+			c, err := find(Options{Dir: home}, func(name string) string { return test.env[name] })
 			if test.err != "" {
-				var classed *record.Error
-				if !errors.As(err, &classed) || classed.Class != record.ClassAuth || !strings.Contains(err.Error(), test.err) {
+				var classed *Error
+				if !errors.As(err, &classed) || classed.Record().Class != record.ClassAuth || !strings.Contains(err.Error(), test.err) {
 					t.Fatalf("find() = %v, want an error of class auth with %q", err, test.err)
 				}
 				if strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "hemmelig") {

@@ -26,9 +26,10 @@ import (
 
 // Command is one program: its name, its flags and its help.
 type Command struct {
-	Long    string // what the program does, for its help and man page
-	Example string // indented lines of shell
-	Args    string // the arguments in the usage line, such as "DIR…"
+	Long    string   // what the program does, for its help and man page
+	Example string   // indented lines of shell
+	Args    string   // the arguments in the usage line, such as "DIR…"
+	Verbs   []string // words that the shell completes the first argument to
 
 	cobra   *cobra.Command
 	version bool
@@ -86,7 +87,11 @@ func (c *Command) Main(run func(ctx context.Context, env *Env) error) int {
 func (c *Command) report(ctx context.Context, err error) int {
 	code := exitCode(ctx, err)
 	for _, e := range leaves(err) {
-		if message := e.Error(); message != "" && !isBrokenPipe(e) {
+		switch message := e.Error(); {
+		case message == "" || isBrokenPipe(e):
+		case isTold(e):
+			c.env.Infof("%s", message)
+		default:
 			c.env.Errorf("%s", message)
 		}
 	}
@@ -104,6 +109,7 @@ func (c *Command) execute(ctx context.Context, run func(context.Context, *Env) e
 		c.cobra.Long = strings.ToUpper(c.cobra.Short[:1]) + c.cobra.Short[1:] + "."
 	}
 	c.cobra.Example = c.Example
+	c.cobra.ValidArgs = c.Verbs
 	c.cobra.SetHelpTemplate(helpTemplate)
 	c.cobra.SetOut(os.Stdout)
 	c.cobra.RunE = func(_ *cobra.Command, args []string) error {

@@ -26,6 +26,10 @@ type Env struct {
 	Stdout io.Writer
 	Stderr io.Writer
 
+	// Blame, if set, is asked why an input may have been cut off. An error is the
+	// better reason to exit for; nil means that none is known.
+	Blame func() error
+
 	name      string
 	ctx       context.Context
 	verbose   counter
@@ -201,6 +205,12 @@ func (e *Env) Consume(body func(in *record.Reader) error) error {
 // that says so of its own stream is at the other end of a pipe, it has told
 // people why, and only the exit code is left to pass on.
 func (e *Env) verdict(whole error) error {
+	if whole != nil && e.Blame != nil {
+		if why := e.Blame(); why != nil {
+			e.Infof("%v", whole)
+			return why
+		}
+	}
 	p, ok := e.Stdin.(*pipedFile)
 	if !errors.Is(whole, record.ErrIncomplete) || !ok {
 		return whole

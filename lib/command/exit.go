@@ -155,3 +155,9 @@ func isPlainJoin(err error) bool {
 // isBrokenPipe reports that the reader of our output has gone, which is no
 // news to anyone.
 func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
+
+// isTold reports that another program of the pipe has printed the error already.
+func isTold(err error) bool {
+	var told interface{ Told() bool }
+	return errors.As(err, &told) && told.Told()
+}

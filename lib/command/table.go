@@ -42,7 +42,7 @@ func row(line []byte) string {
 	}
 	size := ""
 	if r.Kind == record.KindFile && r.Size >= 0 {
-		size = units.CustomSize("%.4g %s", float64(r.Size), 1024, []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"})
+		size = Bytes(r.Size)
 	}
 	path := r.Path
 	switch r.Kind {
@@ -56,6 +56,11 @@ func row(line []byte) string {
 		text += ": " + r.Error.Message
 	}
 	return printable(text) + "\n"
+}
+
+// Bytes returns a number of bytes as people read it, such as "1.5 KiB".
+func Bytes(n int64) string {
+	return units.CustomSize("%.4g %s", float64(n), 1024, []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"})
 }
 
 // word says in one word what is known of an entry.

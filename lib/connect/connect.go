@@ -1,5 +1,5 @@
-// Package connect opens the client that every program uses, as the environment
-// says: which service, which account, how patient.
+// Package connect opens the client that every program uses, as flags, environment
+// and configuration say: which service, which account, how patient.
 //
 // It is a few lines that would otherwise stand in each main. The client itself
 // is package jfs, the login package auth.
@@ -12,6 +12,7 @@ import (
 
 	"jottatools/lib/auth"
 	"jottatools/lib/command"
+	"jottatools/lib/config"
 	"jottatools/lib/jfs"
 )
 
@@ -20,19 +21,77 @@ import (
 // the programs, such as cron, come back later.
 const attempts = 5
 
-// Client returns a client of the service that JOTTA_ENDPOINT names, else of
-// Jottacloud, with the credentials that [auth.Find] finds. It sends nothing yet.
-// At most tps requests a second are made (0: no limit). Requests that failed for no
-// fault of their own are repeated, and -v tells of it.
+func userAgent() string { return "jottatools/" + command.Version() }
+
+// Client returns a client of the service that the login is for, or that
+// JOTTA_ENDPOINT names, with the credentials that [auth.Find] finds. It sends
+// nothing yet. At most tps requests a second are made (0: no limit). Requests that
+// failed for no fault of their own are repeated, and -v tells of it.
 func Client(env *command.Env, tps float64) (*jfs.Client, error) {
-	credentials, err := auth.Find()
+	settings, err := Settings("")
 	if err != nil {
 		return nil, err
 	}
+	credentials, err := auth.Find(Login(settings))
+	if err != nil {
+		return nil, err
+	}
+	return Open(env, credentials, settings.Endpoint, tps)
+}
+
+// Settings returns what holds for a profile; empty means the one that environment
+// or configuration name.
+func Settings(profile string) (config.Settings, error) {
+	settings, err := config.Load(profile)
+	if err != nil {
+		return settings, command.Usagef("%v", err)
+	}
+	if settings.Profile != "" {
+		if err := auth.CheckProfile(settings.Profile); err != nil {
+			return settings, command.Usagef("%v", err)
+		}
+	}
+	if settings.Endpoint != "" {
+		if _, _, err := jfs.ParseEndpoint(settings.Endpoint); err != nil {
+			return settings, command.Usagef("JOTTA_ENDPOINT: %v", err)
+		}
+	}
+	return settings, nil
+}
+
+// Login returns how the login of a profile is found, made and renewed.
+func Login(settings config.Settings) auth.Options {
+	o := auth.Options{
+		Profile: settings.Profile, Dir: auth.StoreDir(os.Getenv), Endpoint: settings.Endpoint,
+		Transport: transport, UserAgent: userAgent(),
+	}
+	o.Renew = renewer(o)
+	return o
+}
+
+// transport returns what carries requests to an endpoint.
+func transport(endpoint string) (http.RoundTripper, error) {
+	if endpoint == "" {
+		return jfs.NewTransport(""), nil
+	}
+	_, socket, err := jfs.ParseEndpoint(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return jfs.NewTransport(socket), nil
+}
+
+// Open returns a client with credentials, at an endpoint unless they are for
+// another one.
+func Open(env *command.Env, credentials auth.Credentials, endpoint string, tps float64) (*jfs.Client, error) {
+	if session, ok := credentials.(*auth.Session); ok {
+		endpoint = session.Endpoint()
+		env.Blame = session.Ended
+	}
 	client, err := jfs.New(jfs.Options{
-		Endpoint:    os.Getenv("JOTTA_ENDPOINT"),
+		Endpoint:    endpoint,
 		Credentials: credentials,
-		UserAgent:   "jottatools/" + command.Version(),
+		UserAgent:   userAgent(),
 		Wrap: func(next http.RoundTripper) http.RoundTripper {
 			if tps > 0 {
 				next = jfs.Limit(next, tps)

@@ -136,7 +136,7 @@ func TestService(t *testing.T) {
 	if root == "" {
 		t.Skip("JOTTATOOLS_TEST_ROOT is not set: nothing was run against a service that takes passwords")
 	}
-	login, err := auth.Find()
+	login, err := auth.Find(auth.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

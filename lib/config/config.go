@@ -1,0 +1,90 @@
+// Package config reads what people have written down for all programs: which
+// profile, which server, which service.
+//
+// Flags go before the environment, and the environment before the file. The package
+// holds no secrets: those are in the token store of package auth.
+package config
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Settings are what holds for one run.
+type Settings struct {
+	Profile  string // of the token store; empty: the default one
+	Endpoint string // server of the user's own; empty: the service
+	Service  string // brand that jlogin logs in at by browser; empty: none is named
+}
+
+// file is config.toml. What is said of a profile goes before what is said of all.
+type file struct {
+	Profile  string `toml:"profile"`
+	Endpoint string `toml:"endpoint"`
+	Service  string `toml:"service"`
+
+	Profiles map[string]struct {
+		Endpoint string `toml:"endpoint"`
+		Service  string `toml:"service"`
+	} `toml:"profiles"`
+}
+
+// Load returns the settings for a profile; empty means the one that the environment
+// names, or else the file. A file that is not there is no error; one that makes no
+// sense is, and the error says where.
+func Load(profile string) (Settings, error) { return load(profile, os.Getenv) }
+
+func load(profile string, getenv func(string) string) (Settings, error) {
+	path := Path(getenv)
+	var f file
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Settings{}, err
+	}
+	if err := parse(data, &f); err != nil {
+		return Settings{}, fmt.Errorf("%s: %w", path, err)
+	}
+	s := Settings{Profile: cmp.Or(profile, getenv("JOTTA_PROFILE"), f.Profile)}
+	own := f.Profiles[s.Profile]
+	s.Endpoint = cmp.Or(getenv("JOTTA_ENDPOINT"), own.Endpoint, f.Endpoint)
+	s.Service = cmp.Or(own.Service, f.Service)
+	return s, nil
+}
+
+// parse reads the file, and refuses what it does not know: it is a slip of the pen.
+func parse(data []byte, f *file) error {
+	d := toml.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	err := d.Decode(f)
+	var unknown *toml.StrictMissingError
+	var wrong *toml.DecodeError
+	switch {
+	case errors.As(err, &unknown) && len(unknown.Errors) > 0:
+		row, _ := unknown.Errors[0].Position()
+		return fmt.Errorf("line %d: there is no setting of this name; there are profile, endpoint, service and [profiles.NAME] with endpoint and service", row)
+	case errors.As(err, &wrong):
+		row, _ := wrong.Position()
+		return fmt.Errorf("line %d: %w", row, err)
+	}
+	return err
+}
+
+// Path returns where the file is, whether or not it is there.
+func Path(getenv func(string) string) string {
+	dir := getenv("XDG_CONFIG_HOME")
+	if !filepath.IsAbs(dir) { // as the XDG specification has it
+		home := getenv("HOME")
+		if home == "" {
+			home = getenv("USERPROFILE")
+		}
+		dir = filepath.Join(home, ".config")
+	}
+	return filepath.Join(dir, "jottatools", "config.toml")
+}
