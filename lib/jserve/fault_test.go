@@ -237,6 +237,30 @@ func TestFaultCutsUpload(t *testing.T) {
 	}
 }
 
+// TestFaultExpiresUpload checks that an upload whose token expires in the middle is
+// refused, and can be taken up by another token.
+func TestFaultExpiresUpload(t *testing.T) {
+	content := strings.Repeat("a", 700_000)
+	w := faulty(t, "upload:expired-in=300000:times=2")
+	for _, held := range []int{0, 300_000, 600_000} {
+		a := w.announce("/Jotta/Archive/f", content, nil).allocation(t)
+		if a.ResumePos != int64(held) {
+			t.Fatalf("resume_pos = %d, want %d", a.ResumePos, held)
+		}
+		want := 401
+		if held == 600_000 {
+			want = 200
+		}
+		got, err := w.try("POST", a.UploadURL, strings.NewReader(content[held:]), "Range", fmt.Sprintf("bytes=%d-%d", held, len(content)-1))
+		if err != nil || got.status != want {
+			t.Errorf("upload from %d = %d %s, %v, want %d", held, got.status, got.body, err, want)
+		}
+	}
+	if n := w.srv.Stats().UploadBytes; n != int64(len(content)) {
+		t.Errorf("%d bytes of content came, want each once", n)
+	}
+}
+
 // TestFaultLosesAnswer checks that a cut after the deed leaves the deed done.
 func TestFaultLosesAnswer(t *testing.T) {
 	w := faulty(t, "mv:cut-out=0:times=1")
