@@ -35,6 +35,7 @@ type Command struct {
 	version bool
 	man     bool
 	shell   string
+	profile profile
 	env     Env
 }
 
@@ -126,7 +127,11 @@ func (c *Command) execute(ctx context.Context, run func(context.Context, *Env) e
 			return Usagef("--log-format must be text or json, not %q", format)
 		}
 		c.env.Args = args
-		return run(ctx, &c.env)
+		stop, err := c.profile.start()
+		if err != nil {
+			return err
+		}
+		return errors.Join(run(ctx, &c.env), stop())
 	}
 	return c.cobra.ExecuteContext(ctx)
 }
@@ -139,6 +144,7 @@ func (c *Command) sharedFlags() {
 	f.BoolVar(&c.version, "version", false, "print the version and exit")
 	f.BoolVar(&c.man, "man", false, "print the man page and exit")
 	f.StringVar(&c.shell, "completion", "", "print the completion script for `SHELL` (bash, zsh, fish) and exit")
+	c.profile.flags(f)
 	f.BoolP("help", "h", false, "print this help and exit")
 }
 
