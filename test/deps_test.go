@@ -38,10 +38,11 @@ var ours = map[string][]string{
 	"lib/jfs/jfstest": {"lib/record", "lib/jfs"},
 	"lib/connect":     {"lib/record", "lib/auth", "lib/config", "lib/jfs", "lib/command"},
 	// The engines.
-	"lib/walk":     {"lib/record", "lib/local"},
-	"lib/digest":   {"lib/record", "lib/local"},
-	"lib/diff":     {"lib/record", "lib/jfs"},
-	"lib/transfer": {"lib/record", "lib/local", "lib/jfs"},
+	"lib/walk":            {"lib/record", "lib/local"},
+	"lib/digest":          {"lib/record", "lib/local", "lib/digest/md5lanes"},
+	"lib/diff":            {"lib/record", "lib/jfs"},
+	"lib/transfer":        {"lib/record", "lib/local", "lib/jfs"},
+	"lib/digest/md5lanes": nil,
 	// The server shares nothing with the client, so that they test each other.
 	"lib/jserve":       {"lib/jserve/store"},
 	"lib/jserve/store": nil,
@@ -62,7 +63,7 @@ var foreign = map[string]struct {
 	"github.com/docker/go-units":     {[]string{"lib/command", "lib/report", "lib/transfer", "lib/jserve"}, "sizes are read and shown where people write and read them"},
 	"github.com/klauspost/compress":  {[]string{"lib/record", "lib/digest", "lib/jfs", "lib/jserve"}, "saved streams, the hash cache and listings on the wire are compressed, nothing else"},
 	"github.com/coder/websocket":     {[]string{"lib/jfs", "lib/jserve"}, "events are the only thing that is not request and answer, on either side"},
-	"github.com/sourcegraph/conc":    {[]string{"lib/digest", "lib/transfer"}, "conc has been quiet since 2024, so it stays behind few packages (docs/adr/0004-conc.md)"},
+	"github.com/sourcegraph/conc":    {[]string{"lib/transfer"}, "conc has been quiet since 2024, so it stays behind one package (docs/adr/0004-conc.md)"},
 	"github.com/cenkalti/backoff":    {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service are tried again"},
 	"golang.org/x/time":              {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service and what they carry are limited"},
 	"go.etcd.io/bbolt":               {[]string{"lib/jserve/store"}, "the store is the only package that knows its database"},
@@ -72,7 +73,7 @@ var foreign = map[string]struct {
 	"golang.org/x/term":              {[]string{"lib/command"}, "only lib/command speaks to a terminal"},
 	"github.com/pelletier/go-toml":   {[]string{"lib/config"}, "only lib/config reads the configuration"},
 	"golang.org/x/image":             {[]string{"lib/jserve"}, "only the thumbnails of the server are scaled"},
-	"golang.org/x/sys":               {[]string{"lib/local", "lib/jserve/store"}, "what the systems differ in is known to lib/local, and to the store of the server"},
+	"golang.org/x/sys":               {[]string{"lib/local", "lib/jserve/store", "lib/digest/md5lanes"}, "what the systems differ in is known to lib/local, and to the store of the server; what processors differ in, to the hashing in lanes"},
 	"golang.org/x/text":              {[]string{"lib/diff"}, "only the brake on deletion folds names more loosely than the record does"},
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"jottatools/lib/local"
 	"jottatools/lib/record"
 )
 
@@ -162,7 +163,7 @@ func TestCacheLeavesFailuresOut(t *testing.T) {
 	o := withCache(name)
 	o.hasher = func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 			switch filepath.Base(path) {
 			case "bad":
 				return nil, nil, fs.ErrPermission
@@ -241,7 +242,7 @@ func cancelAt(o runOptions, path string) runOptions {
 	o.ctx = ctx
 	o.hasher = func(h *hasher) {
 		open := h.open
-		h.open = func(p string, ino uint64) (file, fs.FileInfo, error) {
+		h.open = func(p string, ino uint64) (local.Content, fs.FileInfo, error) {
 			if strings.HasSuffix(p, "/"+path) {
 				cancel()
 			}
@@ -313,7 +314,7 @@ func TestKilledRunKeepsWhatItHashed(t *testing.T) {
 	o.Jobs = 1
 	o.hasher = func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 			if strings.HasSuffix(path, "/d") {
 				partial = awaitEntries(t, name+".partial", 3)
 			}

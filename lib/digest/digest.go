@@ -2,7 +2,8 @@
 // the records, and checks files against digests that records already have.
 //
 // Files are read concurrently, but never more than a fixed number at once, so
-// memory does not grow with the stream. A cache file spares reading what has
+// memory does not grow with the stream. Each of those who read has several files in
+// hand, whose content is hashed together (package md5lanes). A cache file spares reading what has
 // not changed since the last run; it is read and written as a stream, in step
 // with the records.
 //
@@ -13,17 +14,14 @@ import (
 	"context"
 	"iter"
 	"runtime"
-	"sync/atomic"
-
-	"github.com/sourcegraph/conc/stream"
 
 	"jottatools/lib/record"
 )
 
 // Options say how [Records] works. The zero value hashes without a cache.
 type Options struct {
-	// Jobs is how many files are read at once; 0 stands for two for each
-	// processor.
+	// Jobs is how many files are read at the same time; 0 stands for two for each
+	// processor. Up to md5lanes.Width times as many are open.
 	Jobs int
 
 	// Cache names the file that keeps digests from run to run, "" for none. One
@@ -92,7 +90,7 @@ func records(ctx context.Context, out Output, in *record.Reader, opts Options, h
 	h.settle = r.cache != nil && r.cache.writable()
 	r.startQueue()
 	err := r.all(in)
-	r.queue.Wait()
+	r.queue.close()
 	if err == nil {
 		err = context.Cause(ctx)
 	}
@@ -120,7 +118,7 @@ func (o Options) complete() Options {
 }
 
 // run is one call of Records. One goroutine, the feeder, reads records and
-// hands them to the queue; the queue's goroutine writes them in order.
+// hands them to the queue, whose workers write them in order.
 type run struct {
 	ctx    context.Context // ends when the caller says so or out fails
 	cancel context.CancelCauseFunc
@@ -129,12 +127,7 @@ type run struct {
 	hasher *hasher
 	cache  *cache // nil without one
 
-	// queue holds at most Jobs+2 records: those being hashed, one whose turn to
-	// be written it is, and one waiting for a free job.
-	queue *stream.Stream
-	// queued counts the records in the queue. While it is 0, the feeder may write
-	// records itself, which is what makes a run of cache hits fast.
-	queued atomic.Int64
+	queue *queue
 
 	toRead, known int64 // files to read, and those whose digest the cache had
 }
@@ -148,7 +141,7 @@ type result struct {
 }
 
 func (r *run) startQueue() {
-	r.queue = stream.New().WithMaxGoroutines(r.opts.Jobs)
+	r.queue = newQueue(r.opts.Jobs, func(q *queue) { newWorker(r.ctx, r.hasher, q).run() }, r.write)
 }
 
 // all feeds the whole input. With a cache, what comes after the first record
@@ -182,8 +175,7 @@ func (r *run) sorted(first *record.Record, rest iter.Seq[*record.Record]) error 
 			return err
 		}
 	}
-	r.queue.Wait() // nothing may be on its way to the cache while it changes over
-	r.startQueue()
+	r.queue.drain() // nothing may be on its way to the cache while it changes over
 	r.cache.restart()
 	for rec, err := range sorter.Sorted() {
 		if err != nil {
@@ -202,20 +194,20 @@ func (r *run) feed(rec *record.Record) {
 	switch {
 	case r.opts.Check && checkable(rec):
 		r.toRead++
-		r.enqueue(func() result { return r.hasher.check(r.ctx, rec) })
+		r.queue.put(&item{result: result{rec: rec}, check: true})
 	case !r.opts.Check && hashable(rec):
 		if r.cache != nil {
 			if md5, ok := r.cache.find(rec); ok {
 				r.known++
 				rec.MD5 = md5
-				r.send(result{rec: rec, changed: true, entry: entryOf(rec)})
+				r.queue.pass(result{rec: rec, changed: true, entry: entryOf(rec)})
 				return
 			}
 		}
 		r.toRead++
-		r.enqueue(func() result { return r.hasher.add(r.ctx, rec) })
+		r.queue.put(&item{result: result{rec: rec}})
 	default:
-		r.send(result{rec: rec})
+		r.queue.pass(result{rec: rec})
 	}
 }
 
@@ -226,26 +218,6 @@ func hashable(r *record.Record) bool {
 
 func checkable(r *record.Record) bool {
 	return r.Kind == record.KindFile && r.MD5 != "" && !r.Ignored && r.Error == nil && r.Action != record.ActionDelete
-}
-
-// send writes a record that needs no work when its turn has come.
-func (r *run) send(res result) {
-	if r.queued.Load() == 0 {
-		r.write(res)
-		return
-	}
-	r.enqueue(func() result { return res })
-}
-
-func (r *run) enqueue(work func() result) {
-	r.queued.Add(1)
-	r.queue.Go(func() stream.Callback {
-		res := work()
-		return func() {
-			r.write(res)
-			r.queued.Add(-1) // only now may the feeder write
-		}
-	})
 }
 
 // write lets a record out and remembers its digest. It is called by one

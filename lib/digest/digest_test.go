@@ -23,7 +23,7 @@ import (
 func TestRecordsAddMD5InOrder(t *testing.T) {
 	files := numbered(60)
 	files["empty"] = ""
-	files["big"] = strings.Repeat("0123456789", bufferSize/5) // several reads
+	files["big"] = strings.Repeat("0123456789", laneSize/5) // several reads
 	for _, jobs := range []int{1, 2, 3, 16} {
 		root := makeTree(t, files)
 		in := list(t, root)
@@ -49,7 +49,7 @@ func TestRecordsKeepOrderWhenTheFirstIsSlow(t *testing.T) {
 	others.Add(3)
 	got := runTree(t, root, runOptions{hasher: func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 			if strings.HasSuffix(path, "/a") {
 				others.Wait() // ends only if the four are open at once
 			} else {
@@ -80,7 +80,7 @@ func TestRecordsPassOthersUnchanged(t *testing.T) {
 		var out strings.Builder
 		w := record.NewWriter(&out, "jhash")
 		h := newHasher(Options{})
-		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 			t.Errorf("%s: opened %s", line, path)
 			return nil, nil, fs.ErrNotExist
 		}
@@ -106,7 +106,7 @@ func TestRecordsHashWhatIsToBePut(t *testing.T) {
 
 // fakeFile is a file that does something when it is read or described again.
 type fakeFile struct {
-	file
+	local.Content
 	onRead func() error
 	onStat func()
 }
@@ -117,14 +117,14 @@ func (f *fakeFile) Read(b []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return f.file.Read(b)
+	return f.Content.Read(b)
 }
 
 func (f *fakeFile) Stat() (fs.FileInfo, error) {
 	if f.onStat != nil {
 		f.onStat()
 	}
-	return f.file.Stat()
+	return f.Content.Stat()
 }
 
 // tamper makes f happen when a file is about to be described a second time, the
@@ -134,12 +134,12 @@ func tamper(n int32, f func(path string)) func(*hasher) {
 	left.Store(n)
 	return func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 			opened, fi, err := open(path, ino)
 			if err != nil {
 				return nil, nil, err
 			}
-			return &fakeFile{file: opened, onStat: func() {
+			return &fakeFile{Content: opened, onStat: func() {
 				if left.Add(-1) >= 0 {
 					f(path)
 				}
@@ -216,7 +216,7 @@ func TestFileThatGrowsForEver(t *testing.T) {
 	root := makeTree(t, map[string]string{"f": "old"})
 	endless := func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 			f, fi, err := open(path, ino)
 			return endlessFile{f}, fi, err
 		}
@@ -227,7 +227,7 @@ func TestFileThatGrowsForEver(t *testing.T) {
 	}
 }
 
-type endlessFile struct{ file }
+type endlessFile struct{ local.Content }
 
 func (endlessFile) Read(b []byte) (int, error) { return len(b), nil }
 
@@ -244,7 +244,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		root := makeTree(t, map[string]string{"f": "old", "g": "good"})
 		got := runTree(t, root, runOptions{hasher: func(h *hasher) {
 			open := h.open
-			h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+			h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 				if strings.HasSuffix(path, "g") {
 					return open(path, ino)
 				}
@@ -252,7 +252,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 					return nil, nil, test.open
 				}
 				f, fi, err := open(path, ino)
-				return &fakeFile{file: f, onRead: func() error { return test.not }}, fi, err
+				return &fakeFile{Content: f, onRead: func() error { return test.not }}, fi, err
 			}
 		}})
 		rec := got.recs[0]
@@ -284,7 +284,7 @@ func TestRecordsEndWithTheContext(t *testing.T) {
 	cause := errors.New("enough")
 	got := runTree(t, root, runOptions{ctx: ctx, hasher: func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 			if strings.HasSuffix(path, "d3/f0010") {
 				cancel(cause)
 			}
@@ -306,14 +306,14 @@ func TestRecordsEndWithTheContext(t *testing.T) {
 
 // A big file is left in the middle.
 func TestReadingEndsWithTheContext(t *testing.T) {
-	root := makeTree(t, map[string]string{"f": strings.Repeat("x", 8*bufferSize)})
+	root := makeTree(t, map[string]string{"f": strings.Repeat("x", 8*laneSize)})
 	ctx, cancel := context.WithCancel(t.Context())
 	reads := 0
 	got := runTree(t, root, runOptions{ctx: ctx, hasher: func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 			f, fi, err := open(path, ino)
-			return &fakeFile{file: f, onRead: func() error { reads++; cancel(); return nil }}, fi, err
+			return &fakeFile{Content: f, onRead: func() error { reads++; cancel(); return nil }}, fi, err
 		}
 	}})
 	if reads != 1 || len(got.recs) != 0 || !errors.Is(got.err, context.Canceled) {
@@ -370,7 +370,7 @@ func TestCheck(t *testing.T) {
 		Options: Options{Check: true},
 		hasher: func(h *hasher) {
 			open := h.open
-			h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+			h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 				f, fi, err := open(path, ino)
 				if strings.HasSuffix(path, "busy") {
 					f = endlessFile{f}

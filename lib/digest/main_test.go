@@ -145,7 +145,7 @@ func runStream(t testing.TB, stream string, o runOptions) outcome {
 		o.hasher(h)
 	}
 	open := h.open
-	h.open = func(path string, ino uint64) (file, fs.FileInfo, error) {
+	h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 		mu.Lock()
 		res.opened = append(res.opened, path)
 		mu.Unlock()

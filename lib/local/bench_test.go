@@ -1,6 +1,7 @@
 package local
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -47,5 +48,29 @@ func BenchmarkFill(b *testing.B) {
 	for b.Loop() {
 		var r record.Record
 		Fill(&r, fi)
+	}
+}
+
+// What it takes to read a small file: compare OpenContent with OpenListed.
+func BenchmarkOpenContent(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "f")
+	if err := os.WriteFile(path, make([]byte, 1000), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	buf := make([]byte, 64<<10)
+	for name, open := range map[string]func(string, uint64) (Content, fs.FileInfo, error){"OpenContent": OpenContent, "OpenListed": openListed} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f, _, err := open(path, 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := f.Read(buf); err != nil {
+					b.Fatal(err)
+				}
+				f.Close()
+			}
+		})
 	}
 }

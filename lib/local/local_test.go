@@ -115,6 +115,11 @@ func TestWaysAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
+	content, read, err := OpenContent(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		t.Fatal(err)
@@ -134,6 +139,8 @@ func TestWaysAgree(t *testing.T) {
 	}
 	ways := map[string]func() (fs.FileInfo, error){
 		"OpenRegular":   func() (fs.FileInfo, error) { return opened, nil },
+		"OpenContent":   func() (fs.FileInfo, error) { return read, nil },
+		"Content.Stat":  content.Stat,
 		"os.Lstat":      func() (fs.FileInfo, error) { return os.Lstat(path) },
 		"Stat":          func() (fs.FileInfo, error) { return Stat(path) },
 		"StatAt":        func() (fs.FileInfo, error) { return StatAt(dir, "f", false) },

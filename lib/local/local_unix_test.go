@@ -30,6 +30,9 @@ func TestOpenRegularNeverBlocks(t *testing.T) {
 		if _, _, err := OpenRegular(path); !errors.Is(err, ErrNotRegular) {
 			t.Errorf("OpenRegular(%s) = %v, want ErrNotRegular", path, err)
 		}
+		if _, _, err := OpenContent(path, 0); !errors.Is(err, ErrNotRegular) {
+			t.Errorf("OpenContent(%s) = %v, want ErrNotRegular", path, err)
+		}
 	}
 }
 
@@ -65,6 +68,13 @@ func TestOpenListed(t *testing.T) {
 		}
 		if f != nil {
 			f.Close()
+		}
+		c, _, err := OpenContent(test.path, test.ino)
+		if !errors.Is(err, test.want) {
+			t.Errorf("OpenContent(%s, %d): %v, want %v", test.path, test.ino, err, test.want)
+		}
+		if c != nil {
+			c.Close()
 		}
 	}
 }

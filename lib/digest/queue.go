@@ -1,0 +1,159 @@
+package digest
+
+import (
+	"sync"
+
+	"jottatools/lib/digest/md5lanes"
+	"jottatools/lib/record"
+)
+
+// queue holds records until they have been dealt with, and lets them out in the
+// order they came. One goroutine, the feeder, puts them in. Workers take those whose
+// files are to be read. Whoever is done with the first record writes it, and those
+// behind it that are done, too: so no goroutine has to be woken for it.
+type queue struct {
+	write   func(result) // called by one goroutine at a time
+	workers int          // at work
+
+	mu      sync.Mutex // guards what follows, and done of each item
+	work    sync.Cond  // there may be something to take
+	room    sync.Cond  // there may be room, or nothing left
+	first   *item      // nil: nothing is in the queue
+	last    *item
+	next    *item // the first that nobody has taken
+	length  int
+	waiting int // not taken
+	writing bool
+	closed  bool
+
+	running sync.WaitGroup
+}
+
+// item is a record in the queue.
+type item struct {
+	result
+	check bool // compare, rather than add
+	done  bool
+	next  *item
+}
+
+// newQueue returns a queue whose records are dealt with by so many workers. It must
+// be closed.
+func newQueue(workers int, work func(*queue), write func(result)) *queue {
+	q := &queue{write: write, workers: workers}
+	q.work.L, q.room.L = &q.mu, &q.mu
+	for range workers {
+		q.running.Go(func() { work(q) })
+	}
+	return q
+}
+
+// window is how many records the queue holds: as many as the workers can have in
+// hand, and as many again for them to choose from.
+func (q *queue) window() int { return 2 * q.workers * md5lanes.Width }
+
+// pass writes a record that needs no work when its turn has come: at once, if the
+// queue is empty, which is what makes a run of cache hits fast.
+func (q *queue) pass(res result) {
+	q.mu.Lock()
+	empty := q.length == 0
+	q.mu.Unlock()
+	if empty {
+		q.write(res)
+		return
+	}
+	q.put(&item{result: res, done: true})
+}
+
+// put adds a record, and waits for room first.
+func (q *queue) put(it *item) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.length >= q.window() {
+		q.room.Wait()
+	}
+	if q.last == nil {
+		q.first = it
+	} else {
+		q.last.next = it
+	}
+	q.last = it
+	q.length++
+	if it.done {
+		q.flush()
+		return
+	}
+	if q.next == nil {
+		q.next = it
+	}
+	q.waiting++
+	q.work.Signal()
+}
+
+// take returns the next record to be dealt with, for a worker that has so many in
+// hand. A worker with nothing in hand waits for one; it returns nil once there will
+// be none any more. To the others it gives what is their share of those that
+// wait, as long as it fits.
+func (q *queue) take(inHand int, fits func(*record.Record) bool) *item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.next == nil && inHand == 0 && !q.closed {
+		q.work.Wait()
+	}
+	it := q.next
+	if it == nil || inHand > 0 && (inHand >= q.waiting/q.workers || !fits(it.rec)) {
+		return nil
+	}
+	q.waiting--
+	for q.next = it.next; q.next != nil && q.next.done; {
+		q.next = q.next.next
+	}
+	return it
+}
+
+// finish notes that a record has been dealt with.
+func (q *queue) finish(it *item, res result) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it.result, it.done = res, true
+	q.flush()
+}
+
+// flush writes the records at the front that are done, unless somebody is at it,
+// who then writes them, too. It lets go of the lock while it writes.
+func (q *queue) flush() {
+	if q.writing {
+		return
+	}
+	q.writing = true
+	for q.first != nil && q.first.done {
+		it := q.first
+		q.mu.Unlock()
+		q.write(it.result)
+		q.mu.Lock()
+		if q.first = it.next; q.first == nil {
+			q.last = nil
+		}
+		q.length--
+		q.room.Signal()
+	}
+	q.writing = false
+}
+
+// drain waits until nothing is in the queue.
+func (q *queue) drain() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.length > 0 || q.writing {
+		q.room.Wait()
+	}
+}
+
+// close waits until all is done, and ends the workers.
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.work.Broadcast()
+	q.running.Wait()
+}
