@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,7 +49,20 @@ func treeElements(e *xmlElement) (all []treeElement) {
 	return all
 }
 
-// FuzzTreeAgainstXML compares the reader of streamed listings with encoding/xml.
+// drain reads a treeSource to its end.
+func drain(source treeSource, err error) ([]treeElement, error) {
+	var all []treeElement
+	for err == nil {
+		var x treeElement
+		if err = source.next(&x); err == nil {
+			all = append(all, x)
+		}
+	}
+	return all, err
+}
+
+// FuzzTreeAgainstXML holds treeScanner against encoding/xml, read token by token
+// and, by itself, whole: it finds the same and refuses the same.
 func FuzzTreeAgainstXML(f *testing.F) {
 	f.Add(sample(f, "constructed-liststream.xml"))
 	f.Add(sample(f, "folder-mode-list-filedirlist.2017-jafs.xml"))
@@ -56,34 +70,34 @@ func FuzzTreeAgainstXML(f *testing.F) {
 		"<l/>", "<l><stats><folders>1</folders></stats></l>", "<l><x><file><path>/a</path></file></x><y/></l>", "<l><folder><path>a<!-- -->b<x>c</x>d</path></folder></l>",
 		"<l><file><filename><![CDATA[a<b]]></filename><filename>&#x26;&amp;</filename><size> 1 </size></file></l>", "<l><stats/><stats/>", "<l a='1'>&nope;</l>",
 		"<l><file><file><path>x</path></file></file></l>", "<n:l xmlns:n='x'><n:file><n:md5>y</n:md5></n:file></n:l>", "<?xml version='1.0' encoding='latin1'?><l></l>", "<l></l><l><",
+		"<l>]]></l>", "<l>]]&gt;</l>", "<l><![CDATA[]]]]></l>", "<l>&#xD800;&#0;</l>", "<l><file><path>a\r\nb\rc&#13;\n</path></file></l>", "<l a=\"]]>\" b='<'/>", "<l a/>", "<l a=1/>", "<l a='&lt;'/>",
+		"<!DOCTYPE l [<!ENTITY a '>'> <!-- > -->]><l/>", "<!><l/>>", "<!--a--b--><l/>", "<!----><l/>", "<!---><l/>", "<a:b:c/>", "<:a></:a>", "<a:></a:>", "<é><file></file></é>", "<1/>", "<l></m>", "</l>", "<l></l >", "< l/>",
+		"<?xml version='1.1'?><l/>", "<?a:b?><l/>", "<?é x?><l/>", "<?1?><l/>", "<??><l/>", "<?xml?><l/>", "<l>\xff</l>", "<l>\uffff</l>", "<l>\x00</l>", "\ufeff<l/>", "<l><folder><path/></folder></l>", "<L><File/></L>", "x", "", "<l><file", "<l></l", "<l><![CDAT[x]]></l>",
+		"<l><file><path>" + strings.Repeat("long ", 20_000) + "</path></file></l>", "<l>" + strings.Repeat("<x>", 3000) + "<file><md5>x</md5></file>" + strings.Repeat("</x>", 3000) + "</l>",
 	} {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
+		want, wantErr := drain(newXMLTree(strings.NewReader(body)))
+		source, err := newTreeScanner(iotest.OneByteReader(strings.NewReader(body)))
+		got, gotErr := drain(source, err)
+		if errors.Is(gotErr, errTokenTooLong) || errors.Is(wantErr, errTokenTooLong) {
+			return // where exactly the limit is does not matter
+		}
+		if !slices.Equal(got, want) || (gotErr == io.EOF) != (wantErr == io.EOF) {
+			t.Fatalf("it ends with %v, encoding/xml with %v; elements (-encoding/xml +got):\n%s", gotErr, wantErr, cmp.Diff(want, got, cmp.AllowUnexported(treeElement{})))
+		}
+		source, err = newTreeScanner(strings.NewReader(body))
+		if again, againErr := drain(source, err); !slices.Equal(got, again) || (gotErr == io.EOF) != (againErr == io.EOF) {
+			t.Fatalf("read at once it ends with %v, byte by byte with %v; elements differ:\n%s", againErr, gotErr, cmp.Diff(got, again, cmp.AllowUnexported(treeElement{})))
+		}
 		var document xmlElement
 		d := xml.NewDecoder(strings.NewReader(body))
 		d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
-		wantErr := d.Decode(&document)
-		var got []treeElement
-		source, err := newXMLTree(strings.NewReader(body))
-		var e *Error
-		if errors.As(err, &e) {
-			return // a document that is none by its root
-		}
-		for err == nil {
-			var x treeElement
-			if err = source.next(&x); err == nil {
-				got = append(got, x)
+		if d.Decode(&document) == nil && gotErr == io.EOF {
+			if want := treeElements(&document); !slices.Equal(got, want) {
+				t.Fatalf("elements differ from the document's (-document +got):\n%s", cmp.Diff(want, got, cmp.AllowUnexported(treeElement{})))
 			}
-		}
-		if errors.Is(err, errTokenTooLong) {
-			return
-		}
-		if (err == io.EOF) != (wantErr == nil) {
-			t.Fatalf("it ends with %v, encoding/xml with %v", err, wantErr)
-		}
-		if want := treeElements(&document); wantErr == nil && !slices.Equal(got, want) {
-			t.Fatalf("elements differ (-encoding/xml +got):\n%s", cmp.Diff(want, got, cmp.AllowUnexported(treeElement{})))
 		}
 	})
 }

@@ -55,9 +55,32 @@ func ParseTime(s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s is not a time", quoted(s))
 }
 
+// listTime reads a time as a streamed listing has it, 2006-01-02T15:04:05.000Z: by
+// hand, since there are two in each entry.
+func listTime(s string) (time.Time, bool) {
+	const layout = "0000-00-00T00:00:00.000Z"
+	if len(s) != len(layout) {
+		return time.Time{}, false
+	}
+	for i := range len(layout) {
+		if layout[i] != '0' && s[i] != layout[i] || layout[i] == '0' && (s[i] < '0' || '9' < s[i]) {
+			return time.Time{}, false
+		}
+	}
+	two := func(at int) int { return int(s[at]-'0')*10 + int(s[at+1]-'0') }
+	year, month, day := two(0)*100+two(2), two(5), two(8)
+	hour, minute, second, milli := two(11), two(14), two(17), two(20)*10+int(s[22]-'0')
+	t := time.Date(year, time.Month(month), day, hour, minute, second, milli*1e6, time.UTC)
+	// A date that there is not comes out as another one.
+	return t, int(t.Month()) == month && t.Day() == day && t.Hour() == hour && t.Minute() == minute && t.Second() == second
+}
+
 // lenientTime is ParseTime for answers, where a time that cannot be read is no
 // reason to refuse the whole: it becomes the zero time.
 func lenientTime(s string) time.Time {
+	if t, ok := listTime(s); ok {
+		return t
+	}
 	t, _ := ParseTime(s)
 	return t
 }

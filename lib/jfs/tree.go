@@ -104,6 +104,7 @@ type level struct {
 type treeParser struct {
 	root  []string // wire names of what is listed, from the mount point on
 	way   []level  // the first is the listed folder
+	last  string   // wire path of the last of way, "" before the first
 	yield func(Entry, error) bool
 
 	folders, files         int64 // counted
@@ -135,58 +136,6 @@ type treeSource interface {
 	next(*treeElement) error
 }
 
-// xmlTree is the treeSource that encoding/xml makes.
-type xmlTree struct {
-	d     *decoder
-	depth int // of elements around the next one
-}
-
-func newXMLTree(r io.Reader) (*xmlTree, error) {
-	d := newDecoder(r)
-	start, err := d.root()
-	if err != nil {
-		return nil, err
-	}
-	if name := start.Name.Local; strings.EqualFold(name, "html") || name == "error" {
-		return nil, unexpected(name)
-	}
-	return &xmlTree{d, 1}, nil
-}
-
-// next finds the elements that matter at any depth.
-func (x *xmlTree) next(e *treeElement) error {
-	for x.depth > 0 {
-		start, err := x.d.child()
-		if err == io.EOF {
-			x.depth--
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		*e = treeElement{}
-		switch start.Name.Local {
-		case "file":
-			e.kind = fileElement
-		case "folder":
-			e.kind = folderElement
-		case "stats":
-			e.kind = countsElement
-		default:
-			x.depth++
-			continue
-		}
-		return x.d.each(func(name string) error {
-			text, err := x.d.text()
-			if field := e.field(name); field != nil {
-				*field = text
-			}
-			return err
-		})
-	}
-	return io.EOF
-}
-
 // field returns the place for the text of an element inside e, nil if it does not
 // matter.
 func (e *treeElement) field(name string) *string {
@@ -215,7 +164,7 @@ func (e *treeElement) field(name string) *string {
 // wire names from the mount point on. It returns an error unless the listing
 // proves complete.
 func parseTree(r io.Reader, root []string, yield func(Entry, error) bool) error {
-	source, err := newXMLTree(r)
+	source, err := newTreeScanner(r)
 	if err != nil {
 		return err
 	}
@@ -307,6 +256,10 @@ func (p *treeParser) file(x *treeElement) error {
 // enter goes to the folder with the wire path /mountpoint/… and hands out the
 // folders on the way that are new.
 func (p *treeParser) enter(path string) (*level, error) {
+	if path == p.last && path != "" {
+		return &p.way[len(p.way)-1], nil
+	}
+	p.last = ""
 	rest, err := p.below(path)
 	if err != nil {
 		return nil, err
@@ -335,6 +288,7 @@ func (p *treeParser) enter(path string) (*level, error) {
 		}
 	}
 	p.way = p.way[:depth]
+	p.last = strings.Clone(path)
 	return &p.way[depth-1], nil
 }
 

@@ -1,6 +1,7 @@
 package jfs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -268,11 +269,42 @@ func treeReader(n int) io.Reader {
 	return r
 }
 
+// BenchmarkTreeSource compares what makes elements out of bytes: encoding/xml
+// and our own.
+func BenchmarkTreeSource(b *testing.B) {
+	listing, err := io.ReadAll(treeReader(20))
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := func(name string, open func(io.Reader) (treeSource, error)) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(listing)))
+			for b.Loop() {
+				source, err := open(bytes.NewReader(listing))
+				var e treeElement
+				for err == nil {
+					err = source.next(&e)
+				}
+				if err != io.EOF {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	run("encoding-xml", func(r io.Reader) (treeSource, error) { return newXMLTree(r) })
+	run("scanner", func(r io.Reader) (treeSource, error) { return newTreeScanner(r) })
+}
+
 func BenchmarkParseTree(b *testing.B) {
+	listing, err := io.ReadAll(treeReader(20))
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.ReportAllocs()
 	entries := 0
 	for b.Loop() {
-		err := parseTree(treeReader(20), []string{"Archive", "root"}, func(Entry, error) bool { entries++; return true })
+		err := parseTree(bytes.NewReader(listing), []string{"Archive", "root"}, func(Entry, error) bool { entries++; return true })
 		if err != nil {
 			b.Fatal(err)
 		}
