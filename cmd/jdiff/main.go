@@ -5,7 +5,7 @@
 //	jwalk DIR | jhash | jdiff --dest REMOTE > plan.ndjson
 //	jdiff A.ndjson B.ndjson
 //
-// Each record gets an action (put, mkdir, touch, delete, none) and a reason.
+// Each record gets an action (put, mkdir, touch, delete, none; get with --reverse) and a reason.
 // Jdiff changes nothing: its output is the plan, which jput and jrm carry out,
 // now or later.
 package main
@@ -16,13 +16,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
 	"jottatools/lib/diff"
 	"jottatools/lib/jfs"
+	"jottatools/lib/list"
 	"jottatools/lib/record"
 )
 
@@ -36,6 +36,11 @@ to be piped into jput, looked at, or saved and carried out later.
 With two files it says what to do so that B becomes like A, without asking any
 service; - is standard input.
 
+With --reverse it is the other way round: what to fetch so that the local tree
+becomes like what is stored, for jget. What only the local side has stays as it is,
+with the action none and the reason gone. The second of two files is then a
+listing, such as jls writes.
+
 With --prune, what is gone from the source is proposed for deletion: after
 everything else, only if the source was read whole and without errors, has a file
 at all, and no more than --max-delete is gone.
@@ -48,11 +53,14 @@ moved away is not deleted, nor does it count for --max-delete.`
   jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune | jput | jrm
   jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune --track-renames | jput | jrm
   jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --format combined | grep -v '^='
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --reverse | jget -C ~/photos
+  jwalk ~/photos | jhash | jdiff - saved.ndjson --format combined
   jdiff today.ndjson yesterday.ndjson --format combined`
 	var o options
 	o.MaxDelete = diff.Limit{N: 50, Percent: true}
 	f := cmd.Flags()
 	f.StringVar(&o.Dest, "dest", "", "compare with the folder `REMOTE`, such as /Jotta/Archive/photos")
+	f.BoolVar(&o.reverse, "reverse", false, "say what to fetch so that the local tree becomes like the remote folder")
 	f.BoolVar(&o.Prune, "prune", false, "propose to delete what is gone from the source")
 	f.BoolVar(&o.PruneIgnored, "prune-ignored", false, "with --prune: what is ignored counts as gone")
 	f.BoolVar(&o.TrackRenames, "track-renames", false, "with --prune: move what is gone to where its content is new")
@@ -65,6 +73,7 @@ moved away is not deleted, nor does it count for --max-delete.`
 type options struct {
 	diff.Options
 	maxDelete, format string
+	reverse           bool
 }
 
 func run(ctx context.Context, env *command.Env, o options) (err error) {
@@ -74,6 +83,9 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 	if o.format != "ndjson" && o.format != "combined" {
 		return command.Usagef("--format must be ndjson or combined, not %q", o.format)
 	}
+	if o.reverse && o.Prune {
+		return command.Usagef("--reverse deletes nothing; leave --prune out")
+	}
 	if o.PruneIgnored && !o.Prune {
 		return command.Usagef("--prune-ignored needs --prune")
 	}
@@ -82,7 +94,7 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 	}
 	o.Warn = func(message string) { env.Errorf("%s", message) }
 
-	var list func() (*record.Sorter, error)
+	var target func() (*record.Sorter, error)
 	switch {
 	case len(env.Args) == 2 && o.Dest == "":
 		a, err := open(env.Args[0], env.Stdin)
@@ -91,7 +103,7 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 		}
 		defer a.Close()
 		env.Stdin = a
-		list = func() (*record.Sorter, error) { return saved(env, env.Args[1]) }
+		target = func() (*record.Sorter, error) { return saved(env, env.Args[1]) }
 	case len(env.Args) == 0 && o.Dest != "":
 		dest, err := jfs.ParsePath(o.Dest)
 		if err != nil {
@@ -102,11 +114,16 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 		if err != nil {
 			return err
 		}
-		list = func() (*record.Sorter, error) { return diff.Remote(ctx, client, dest, o.Warn) }
+		target = func() (*record.Sorter, error) { return list.Target(ctx, client, dest, o.Warn) }
+		if o.reverse { // what is not there cannot be fetched
+			target = func() (*record.Sorter, error) {
+				return list.Tree(ctx, client, list.Top{Remote: dest}, list.Options{Warn: o.Warn})
+			}
+		}
 	default:
 		return command.Usagef("give --dest REMOTE, such as --dest /Jotta/Archive/photos, or two files to compare")
 	}
-	return plan(ctx, env, list, o)
+	return plan(ctx, env, target, o)
 }
 
 // plan writes the plan in the format that was asked for.
@@ -114,11 +131,16 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 	var held *diff.WithheldError // the rest of the plan is whole all the same
 	join := func(in *record.Reader, emit diff.Emit) error {
 		target, err := list()
+		if target != nil {
+			defer target.Close()
+		}
 		if err != nil {
 			return err
 		}
-		defer target.Close()
-		err = diff.Plan(ctx, in, func() iter.Seq2[*record.Record, error] { return target.Sorted() }, emit, o.Options)
+		if o.reverse {
+			return diff.Reverse(ctx, in, target.Sorted, emit)
+		}
+		err = diff.Plan(ctx, in, target.Sorted, emit, o.Options)
 		if errors.As(err, &held) {
 			return nil
 		}
@@ -173,15 +195,11 @@ func saved(env *command.Env, name string) (*record.Sorter, error) {
 	}
 	defer f.Close()
 	in := env.Reader(f)
-	sorted := new(record.Sorter)
-	for r := range in.All() {
-		if r.Kind != record.KindFile && r.Kind != record.KindDir || r.Ignored || r.Error != nil || r.Action == record.ActionDelete {
-			continue
-		}
-		if err := sorted.Add(r); err != nil {
-			sorted.Close()
-			return nil, err
-		}
+	sorted, err := record.Sort(in, func(r *record.Record) bool {
+		return (r.Kind == record.KindFile || r.Kind == record.KindDir) && !r.Ignored && r.Action != record.ActionDelete
+	})
+	if err != nil {
+		return nil, err
 	}
 	if err := in.Whole(); err != nil {
 		sorted.Close()

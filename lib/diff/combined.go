@@ -43,7 +43,7 @@ func symbolOf(r *record.Record) string {
 		return symbolTargetOnly
 	case r.Reason == record.ReasonNew:
 		return symbolSourceOnly
-	case r.Reason == record.ReasonBlocked, r.Action == record.ActionPut, r.Action == record.ActionTouch:
+	case r.Reason == record.ReasonBlocked, r.Action == record.ActionPut, r.Action == record.ActionGet, r.Action == record.ActionTouch:
 		return symbolDiffers
 	}
 	return ""

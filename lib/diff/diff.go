@@ -102,10 +102,14 @@ func (p *plan) close() {
 	p.seen.close()
 }
 
-// counted passes the target's records on and counts them.
+// counted passes the target's records on and counts them. What has an error can
+// be neither compared nor deleted, and does not count.
 func (p *plan) counted(records iter.Seq2[*record.Record, error]) iter.Seq2[*record.Record, error] {
 	return func(yield func(*record.Record, error) bool) {
 		for r, err := range records {
+			if err == nil && r.Error != nil {
+				continue
+			}
 			p.stored++
 			if !yield(r, err) {
 				return
@@ -248,6 +252,9 @@ func sameTime(a, b time.Time) bool {
 	d := a.Sub(b)
 	return -time.Second < d && d < time.Second
 }
+
+// shadowed leaves alone what cannot be told from another entry.
+func (p *plan) shadowed(*record.Record) error { return nil }
 
 // targetOnly takes note of an entry that the source lacks.
 func (p *plan) targetOnly(r *record.Record) error {

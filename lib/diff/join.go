@@ -15,6 +15,7 @@ type decider interface {
 	sourceOnly(l *record.Record) error
 	both(l, r *record.Record) error
 	targetOnly(r *record.Record) error
+	shadowed(r *record.Record) error // the target has another entry of that name, as we fold it
 }
 
 // join walks source and target in step. Entries pair when their paths are equal
@@ -36,6 +37,9 @@ func join(ctx context.Context, source, target iter.Seq2[*record.Record, error], 
 			}
 			if _, double := shadowed.find(r.Path); !double {
 				return r, nil
+			}
+			if err := d.shadowed(r); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -228,6 +232,7 @@ type stillGone struct{ spool record.Spool }
 
 func (s *stillGone) admit(*record.Record) (bool, error)        { return true, nil }
 func (s *stillGone) yield(*record.Record, string) error        { return nil }
+func (s *stillGone) shadowed(*record.Record) error             { return nil }
 func (s *stillGone) sourceOnly(*record.Record) error           { return nil }
 func (s *stillGone) both(_, _ *record.Record) error            { return nil }
 func (s *stillGone) targetOnly(candidate *record.Record) error { return s.spool.Add(candidate) }

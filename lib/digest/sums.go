@@ -2,7 +2,6 @@ package digest
 
 import (
 	"io"
-	"strings"
 
 	"jottatools/lib/record"
 )
@@ -40,8 +39,6 @@ func (s *Sums) Pass(r *record.Record) error {
 	return s.next.Pass(r)
 }
 
-var sumEscapes = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`)
-
 func (s *Sums) print(r *record.Record) error {
 	if r.Status == record.StatusSkipped && r.Reason == record.ReasonChanging && s.Skipped != nil {
 		s.Skipped(r)
@@ -49,15 +46,7 @@ func (s *Sums) print(r *record.Record) error {
 	if r.Kind != record.KindFile || r.MD5 == "" || r.Error != nil {
 		return nil
 	}
-	s.line = s.line[:0]
-	name := sumEscapes.Replace(r.Path)
-	if name != r.Path {
-		s.line = append(s.line, '\\') // tells md5sum that the name is escaped
-	}
-	s.line = append(s.line, r.MD5...)
-	s.line = append(s.line, ' ', ' ')
-	s.line = append(s.line, name...)
-	s.line = append(s.line, '\n')
+	s.line = record.AppendSum(s.line[:0], r)
 	_, err := s.w.Write(s.line)
 	return err
 }

@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -123,6 +125,42 @@ func octal(m fs.FileMode) string {
 		return "0664"
 	}
 	return fmt.Sprintf("%04o", bits)
+}
+
+// Mode returns the permission bits that a record has as text, such as "0644".
+func Mode(octal string) (mode fs.FileMode, ok bool) {
+	bits, err := strconv.ParseUint(octal, 8, 12)
+	if err != nil {
+		return 0, false
+	}
+	mode = fs.FileMode(bits) & fs.ModePerm
+	if bits&0o4000 != 0 {
+		mode |= fs.ModeSetuid
+	}
+	if bits&0o2000 != 0 {
+		mode |= fs.ModeSetgid
+	}
+	if bits&0o1000 != 0 {
+		mode |= fs.ModeSticky
+	}
+	return mode, true
+}
+
+// Abs returns the absolute path of a folder, symbolic links resolved, as the root
+// of records is.
+func Abs(dir string) (string, error) {
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+// DiskFull reports whether an error says that there is no room left.
+func DiskFull(err error) bool {
+	const windowsDiskFull = syscall.Errno(112) // ERROR_DISK_FULL
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) ||
+		runtime.GOOS == "windows" && errors.Is(err, windowsDiskFull)
 }
 
 // info is a file info that knows more than those of package os.

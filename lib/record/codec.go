@@ -128,6 +128,8 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 		r.Revision, err = number(value)
 	case "uploaded":
 		r.Uploaded, err = timestamp(value)
+	case "deleted":
+		r.Deleted, err = timestamp(value)
 	case "remote":
 		r.Remote, err = text[string](value)
 	case "remote_raw":
@@ -231,6 +233,7 @@ func (r *Record) append(b []byte) []byte {
 		b = appendInt(b, "revision", r.Revision)
 	}
 	b = appendTime(b, "uploaded", r.Uploaded)
+	b = appendTime(b, "deleted", r.Deleted)
 	b = appendName(b, "remote", r.Remote)
 	b = appendName(b, "from", r.From)
 	b = appendText(b, "action", string(r.Action))

@@ -65,6 +65,7 @@ const (
 	ReasonChanging   Reason = "changing"
 	ReasonBlocked    Reason = "blocked"  // an entry of another kind is in the way and is deleted first
 	ReasonOccupied   Reason = "occupied" // what would be deleted is not, or not only, what the plan means
+	ReasonNewer      Reason = "newer"    // the local file is newer than the one that would replace it
 )
 
 // Status is what became of an action.
@@ -113,6 +114,7 @@ type Record struct {
 	State    string    // COMPLETED, INCOMPLETE, CORRUPT …: only remote entries
 	Revision int64     // number of the revision; 0 if not given
 	Uploaded time.Time // when the service got the content
+	Deleted  time.Time // when it went to the trash of the service; zero if it is alive
 
 	Remote   string // absolute remote path /device/mountpoint/…, in local names
 	From     string // likewise: where a move finds the entry
@@ -126,9 +128,9 @@ type Record struct {
 	extra string // unknown members as read, each with a leading comma
 }
 
-// Transfer is what moving an entry's content took.
+// Transfer is what moving an entry's content took, in either direction.
 type Transfer struct {
-	Sent      int64         // bytes of content put on the wire
+	Sent      int64         // bytes of content on the wire: sent, or for a get fetched
 	ResumedAt int64         // offset, in bytes, at which an earlier transfer was taken up
 	Took      time.Duration // milliseconds are kept
 }

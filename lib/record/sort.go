@@ -2,6 +2,7 @@ package record
 
 import (
 	"bufio"
+	"cmp"
 	"container/heap"
 	"fmt"
 	"io"
@@ -16,6 +17,10 @@ import (
 //
 // It is not safe for concurrent use. Close it to give the disk space back.
 type Sorter struct {
+	// Memory is how many bytes of records are sorted at a time; 0 means a small
+	// number, fit for several sorters in a program.
+	Memory int
+
 	memory []keyedLine
 	size   int
 	count  int64
@@ -29,14 +34,30 @@ type keyedLine struct{ path, line string }
 const keyedLineSize = 32 + 16
 
 const (
-	// sortMemory is how many bytes of records are sorted at a time. It is small,
-	// because it counts twice while a run is written, and sorting is not what
-	// takes the time.
+	// sortMemory is the default of Sorter.Memory. It counts twice while a run is
+	// written, and sorting is not what takes the time.
 	sortMemory = 256 << 10
 	// fanIn is how many files are merged at a time: their buffers and
 	// descriptors are what it costs.
 	fanIn = 32
 )
+
+// Sort reads a stream into a Sorter, as far as it goes: the records that keep
+// wants. Ask the Reader afterwards whether the stream was whole. The error is that
+// of writing to disk.
+func Sort(in *Reader, keep func(*Record) bool) (*Sorter, error) {
+	s := new(Sorter)
+	for r := range in.All() {
+		if r.Foreign() || !keep(r) {
+			continue
+		}
+		if err := s.Add(r); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
 
 // Add takes a record. The error is that of writing to disk.
 func (s *Sorter) Add(r *Record) error {
@@ -46,7 +67,7 @@ func (s *Sorter) Add(r *Record) error {
 	// in memory with it.
 	s.memory = append(s.memory, keyedLine{strings.Clone(r.Path), line})
 	s.size += len(r.Path) + len(line) + keyedLineSize
-	if s.size < sortMemory {
+	if s.size < cmp.Or(s.Memory, sortMemory) {
 		return nil
 	}
 	return s.spill()

@@ -130,7 +130,7 @@ func (u *upload) send() error {
 		if stuck++; stuck >= patience {
 			return err
 		}
-		if err := u.pause(err, pauses.NextBackOff()); err != nil {
+		if err := pause(u.ctx, err, pauses.NextBackOff()); err != nil {
 			return err
 		}
 	}
@@ -149,7 +149,7 @@ func again(err error) bool {
 
 // pause waits before the next try: as long as the service asked for, no time at
 // all if it only wants the rest or another token, else for d.
-func (u *upload) pause(err error, d time.Duration) error {
+func pause(ctx context.Context, err error, d time.Duration) error {
 	var e *jfs.Error
 	switch {
 	case errors.As(err, &e) && e.RetryAfter > 0:
@@ -165,8 +165,8 @@ func (u *upload) pause(err error, d time.Duration) error {
 	select {
 	case <-timer.C:
 		return nil
-	case <-u.ctx.Done():
-		return context.Cause(u.ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

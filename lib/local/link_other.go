@@ -1,0 +1,11 @@
+//go:build !unix
+
+package local
+
+import (
+	"os"
+	"time"
+)
+
+// SetLinkTime does nothing: links have no time of their own here that can be set.
+func SetLinkTime(*os.File, string, time.Time) error { return nil }

@@ -1,0 +1,130 @@
+package place
+
+import (
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// partPrefix begins the names of files on their way.
+const partPrefix = ".jget-"
+
+// Part is a file on its way. What it holds when the program dies is found again
+// by the next one that fetches the same content to the same name.
+type Part struct {
+	*os.File
+	folder     *Folder
+	name, temp string
+	done       bool
+}
+
+// Part opens the file on its way to name; content identifies what it is to hold.
+// Its Size says how much of that is there from before.
+func (f *Folder) Part(name, content string) (*Part, error) {
+	sum := md5.Sum([]byte(name + "\x00" + content))
+	p := &Part{folder: f, name: name, temp: partPrefix + hex.EncodeToString(sum[:8]) + ".part"}
+	var err error
+	p.File, err = f.root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		err = p.reopen()
+	}
+	if err != nil {
+		return nil, at(err, join(f.path, name))
+	}
+	return p, nil
+}
+
+// reopen opens a part from before. What is not a file of its own makes way.
+func (p *Part) reopen() error {
+	f := p.folder
+	info, err := f.root.Lstat(p.temp)
+	if err != nil {
+		return err
+	}
+	if info.Mode().IsRegular() {
+		if p.File, err = f.root.OpenFile(p.temp, os.O_RDWR|nonblock, 0); err != nil {
+			return err
+		}
+		if opened, err := p.File.Stat(); err == nil && os.SameFile(opened, info) {
+			return nil
+		}
+		p.File.Close()
+	}
+	if err := f.root.Remove(p.temp); err != nil {
+		return err
+	}
+	p.File, err = f.root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	return err
+}
+
+// Size returns how many bytes the part holds.
+func (p *Part) Size() (int64, error) {
+	info, err := p.File.Stat()
+	if err != nil {
+		return 0, at(err, join(p.folder.path, p.name))
+	}
+	return info.Size(), nil
+}
+
+// Write adds to the part; an error names the file it is on its way to.
+func (p *Part) Write(b []byte) (int, error) {
+	n, err := p.File.Write(b)
+	return n, at(err, join(p.folder.path, p.name))
+}
+
+// Restart drops what the part holds.
+func (p *Part) Restart() error {
+	if _, err := p.File.Seek(0, 0); err != nil {
+		return at(err, join(p.folder.path, p.name))
+	}
+	return at(p.File.Truncate(0), join(p.folder.path, p.name))
+}
+
+// Finish gives the part its name, in place of the file that has it, after setting
+// its mode, unless that is 0, and its time, unless that is zero. Nothing but a file
+// is replaced.
+func (p *Part) Finish(mode fs.FileMode, mtime time.Time) error {
+	f, path := p.folder, join(p.folder.path, p.name)
+	if err := p.File.Close(); err != nil {
+		return at(err, path)
+	}
+	if !mtime.IsZero() {
+		if err := f.root.Chtimes(p.temp, time.Time{}, mtime); err != nil {
+			return at(err, path)
+		}
+	}
+	if mode != 0 {
+		if err := f.root.Chmod(p.temp, mode); err != nil {
+			return at(err, path)
+		}
+	}
+	if info, err := f.root.Lstat(p.name); err == nil && !info.Mode().IsRegular() {
+		return InTheWay(info, path)
+	}
+	if err := f.root.Rename(p.temp, p.name); err != nil {
+		return at(renameError(err), path)
+	}
+	p.done = true
+	return nil
+}
+
+func renameError(err error) error {
+	var link *os.LinkError
+	if errors.As(err, &link) {
+		return &fs.PathError{Op: "rename", Err: link.Err}
+	}
+	return err
+}
+
+// Close closes the part. It stays for the next try if keep is set and it holds
+// anything; otherwise it is removed.
+func (p *Part) Close(keep bool) {
+	size, err := p.Size()
+	p.File.Close()
+	if !p.done && (!keep || err == nil && size == 0) {
+		p.folder.root.Remove(p.temp)
+	}
+}

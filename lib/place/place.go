@@ -1,0 +1,340 @@
+// Package place puts files, folders and symbolic links beneath one folder, and
+// never outside of it.
+//
+// Names come from afar and are not trusted, nor is what others have put into the
+// folder meanwhile. All is done through [os.Root], relative to folders that are
+// open, so that neither ".." nor a symbolic link leads out; symbolic links in the
+// way are not followed at all. A file appears under its name when it is whole:
+// until then it is a [Part] beside it.
+//
+// The package fetches nothing and compares no content.
+package place
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"jottatools/lib/local"
+	"jottatools/lib/record"
+)
+
+// Tree is the folder that everything is put into. Its methods are for one
+// goroutine; those of a [Folder] may be called by several.
+type Tree struct {
+	Path string // absolute
+
+	// Warn, if set, hears of the mode or time of a folder that could not be set. It
+	// may be called concurrently.
+	Warn func(error)
+
+	folds bool      // the disk takes names for equal that differ by case
+	way   []*Folder // open folders, from the top to the current one
+}
+
+// Open opens the folder dir, and makes it if there is none.
+func Open(dir string) (*Tree, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	t := new(Tree)
+	t.way = []*Folder{{tree: t, root: root}}
+	t.way[0].refs.Store(1)
+	if t.Path, err = local.Abs(dir); err == nil {
+		t.folds, err = folds(root)
+	}
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// folds finds out whether the disk ignores case. It writes a file, so that a
+// folder that cannot be written to is known from the start.
+func folds(root *os.Root) (bool, error) {
+	name := fmt.Sprintf("%sprobe-%d", partPrefix, os.Getpid())
+	f, err := root.Create(name)
+	if err != nil {
+		return false, err
+	}
+	f.Close()
+	_, err = root.Lstat(strings.ToUpper(name))
+	return err == nil, root.Remove(name)
+}
+
+// Close lets go of the folders; those that are worked in stay open until that is
+// done.
+func (t *Tree) Close() {
+	for i := len(t.way) - 1; i >= 0; i-- {
+		t.way[i].Release()
+	}
+	t.way = nil
+}
+
+// Enter opens the folder at path, "" for the top, and makes it and those above it
+// where they are missing. It stays open until another one is entered that is not
+// in it and everyone who has kept it has released it.
+func (t *Tree) Enter(path string) (*Folder, error) {
+	depth := 1
+	for depth < len(t.way) && record.Under(path, t.way[depth].path) {
+		depth++
+	}
+	for len(t.way) > depth {
+		t.way[len(t.way)-1].Release()
+		t.way = t.way[:len(t.way)-1]
+	}
+	at := t.way[depth-1]
+	for at.path != path {
+		rest := strings.TrimPrefix(path[len(at.path):], "/")
+		name, _, _ := strings.Cut(rest, "/")
+		next, err := t.descend(at, name)
+		if err != nil {
+			return nil, err
+		}
+		t.way = append(t.way, next)
+		at = next
+	}
+	return at, nil
+}
+
+// descend opens a folder in dir, and makes it if there is none.
+func (t *Tree) descend(dir *Folder, name string) (*Folder, error) {
+	path := join(dir.path, name)
+	if err := t.Claim(dir, name); err != nil {
+		return nil, err
+	}
+	info, err := dir.root.Lstat(name)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	if isNew {
+		if err = dir.root.Mkdir(name, 0o777); err == nil || errors.Is(err, fs.ErrExist) {
+			info, err = dir.root.Lstat(name)
+		}
+	}
+	if err != nil {
+		return nil, at(err, path)
+	}
+	if !info.IsDir() {
+		return nil, InTheWay(info, path)
+	}
+	root, err := dir.root.OpenRoot(name)
+	if err != nil {
+		return nil, at(err, path)
+	}
+	// Whoever has put a link in its place meanwhile gets nowhere.
+	if opened, err := root.Stat("."); err != nil || !os.SameFile(opened, info) {
+		root.Close()
+		return nil, &record.Error{Class: record.ClassChanging, Message: path + ": the folder was replaced while it was opened"}
+	}
+	next := &Folder{tree: t, root: root, path: path, parent: dir, isNew: isNew}
+	next.refs.Store(1)
+	dir.Keep()
+	return next, nil
+}
+
+// Claim notes that name in the folder is to be written, after checking that the
+// system takes it and that it is not, to the disk, the name of the entry before it.
+func (t *Tree) Claim(dir *Folder, name string) error {
+	if why := refused(name, runtime.GOOS); why != "" {
+		return &record.Error{Class: record.ClassNameInvalid, Message: fmt.Sprintf("%s: this system does not take the name: %s", join(dir.path, name), why)}
+	}
+	if t.folds && dir.last != name && record.Fold(dir.last) == record.Fold(name) {
+		return &record.Error{Class: record.ClassCaseConflict, Message: fmt.Sprintf("%s: its name and %s differ only by case, and this disk can hold one of them; fetch it into another folder", join(dir.path, name), dir.last)}
+	}
+	dir.last = name
+	return nil
+}
+
+// Folder is an open folder of a Tree.
+type Folder struct {
+	tree   *Tree
+	root   *os.Root
+	path   string
+	parent *Folder
+	isNew  bool
+	last   string // the name claimed last; for the goroutine of the Tree only
+	refs   atomic.Int64
+
+	mode  fs.FileMode // to be set at the end; 0: not
+	mtime time.Time   // likewise; zero: not
+}
+
+// Keep keeps the folder open until Release is called once more.
+func (f *Folder) Keep() { f.refs.Add(1) }
+
+// Release lets go of the folder. When the last has done so, all in it is
+// done, and its mode and time are set.
+func (f *Folder) Release() {
+	if f.refs.Add(-1) > 0 {
+		return
+	}
+	var err error
+	if !f.mtime.IsZero() {
+		err = f.root.Chtimes(".", time.Time{}, f.mtime)
+	}
+	if f.mode != 0 {
+		err = errors.Join(err, f.root.Chmod(".", f.mode))
+	}
+	if err != nil && f.tree.Warn != nil {
+		f.tree.Warn(fmt.Errorf("%s: %w", f.path, err))
+	}
+	f.root.Close()
+	if f.parent != nil {
+		f.parent.Release()
+	}
+}
+
+// New reports whether the folder was made when it was entered.
+func (f *Folder) New() bool { return f.isNew }
+
+// SetAtEnd sets the mode and time that the folder gets when all in it is done;
+// 0 and the zero time leave them.
+// It is for the goroutine that entered the folder, while it is the current one.
+func (f *Folder) SetAtEnd(mode fs.FileMode, mtime time.Time) { f.mode, f.mtime = mode, mtime }
+
+// Lstat describes the entry called name.
+func (f *Folder) Lstat(name string) (fs.FileInfo, error) {
+	info, err := f.root.Lstat(name)
+	return info, at(err, join(f.path, name))
+}
+
+// OpenRegular opens the file called name for reading. It never follows a
+// symbolic link and never blocks.
+func (f *Folder) OpenRegular(name string) (*os.File, error) {
+	info, err := f.root.Lstat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, InTheWay(info, join(f.path, name))
+	}
+	if err != nil {
+		return nil, at(err, join(f.path, name))
+	}
+	file, err := f.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, at(err, join(f.path, name))
+	}
+	if opened, err := file.Stat(); err != nil || !os.SameFile(opened, info) {
+		file.Close()
+		return nil, &record.Error{Class: record.ClassChanging, Message: join(f.path, name) + ": the file was replaced while it was opened"}
+	}
+	return file, nil
+}
+
+// SetTime sets the time of modification of a file.
+func (f *Folder) SetTime(name string, mtime time.Time) error {
+	return at(f.root.Chtimes(name, time.Time{}, mtime), join(f.path, name))
+}
+
+// SetMode sets the permissions of a file.
+func (f *Folder) SetMode(name string, mode fs.FileMode) error {
+	return at(f.root.Chmod(name, mode), join(f.path, name))
+}
+
+// Link makes a symbolic link, with its own time. It replaces nothing, unless told
+// to and it is a symbolic link. made is false if the link is there already.
+func (f *Folder) Link(name, target string, mtime time.Time, replace bool) (made bool, err error) {
+	path := join(f.path, name)
+	info, err := f.root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return false, at(err, path)
+	case info.Mode()&fs.ModeSymlink == 0:
+		return false, InTheWay(info, path)
+	default:
+		if old, err := f.root.Readlink(name); err == nil && old == target {
+			return false, f.setLinkTime(name, mtime)
+		}
+		if !replace {
+			return false, &record.Error{Class: record.ClassKindConflict, Message: path + ": a symbolic link that leads elsewhere is in its place; move it away first"}
+		}
+		if err := f.root.Remove(name); err != nil {
+			return false, at(err, path)
+		}
+	}
+	if err := f.root.Symlink(target, name); err != nil {
+		return false, at(err, path)
+	}
+	return true, f.setLinkTime(name, mtime)
+}
+
+func (f *Folder) setLinkTime(name string, mtime time.Time) error {
+	if mtime.IsZero() {
+		return nil
+	}
+	dir, err := f.root.Open(".")
+	if err != nil {
+		return at(err, f.path)
+	}
+	defer dir.Close()
+	return at(local.SetLinkTime(dir, name, mtime), join(f.path, name))
+}
+
+// InTheWay is the error of an entry whose place is taken by one of another kind.
+func InTheWay(info fs.FileInfo, path string) *record.Error {
+	what := "something that is no file"
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		what = "a file"
+	case mode.IsDir():
+		what = "a folder"
+	case mode&fs.ModeSymlink != 0:
+		what = "a symbolic link"
+	}
+	return &record.Error{Class: record.ClassKindConflict, Message: path + ": " + what + " is in its place; move it away first"}
+}
+
+// at returns an error of the system as one about path: package os names only
+// the last part.
+func at(err error, path string) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return &fs.PathError{Op: strings.TrimSuffix(e.Op, "at"), Path: path, Err: e.Err}
+	}
+	return err
+}
+
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
+
+// refused says why a system does not take a name, "" if it does. What Windows
+// refuses or changes without a word is from its documentation, "Naming Files,
+// Paths, and Namespaces".
+func refused(name, goos string) string {
+	if goos != "windows" {
+		return ""
+	}
+	if i := strings.IndexFunc(name, func(r rune) bool { return r < ' ' || strings.ContainsRune(`<>:"/\|?*`, r) }); i >= 0 {
+		return fmt.Sprintf("it has the character %q", []rune(name[i:])[0])
+	}
+	if strings.HasSuffix(name, " ") || strings.HasSuffix(name, ".") {
+		return "it ends with a space or a dot"
+	}
+	base, _, _ := strings.Cut(strings.ToUpper(name), ".")
+	base = strings.TrimRight(base, " ")
+	switch base {
+	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
+		return "it is that of a device"
+	}
+	if port, isPort := strings.CutPrefix(base, "COM"); isPort || strings.HasPrefix(base, "LPT") {
+		if !isPort {
+			port = base[len("LPT"):]
+		}
+		if strings.Contains("0123456789¹²³", port) && len([]rune(port)) == 1 {
+			return "it is that of a device"
+		}
+	}
+	return ""
+}

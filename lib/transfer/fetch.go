@@ -1,0 +1,256 @@
+package transfer
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"jottatools/lib/jfs"
+	"jottatools/lib/record"
+)
+
+// Downloader is the part of a [jfs.Client] that downloads need.
+type Downloader interface {
+	Customer(context.Context) (jfs.Customer, error)
+	Stat(context.Context, jfs.Path) (jfs.Info, error)
+	Open(ctx context.Context, p jfs.Path, offset, length int64) (io.ReadCloser, error)
+	OpenRevision(ctx context.Context, p jfs.Path, number, offset, length int64) (io.ReadCloser, error)
+}
+
+// Receiver fetches files, one each call. It is safe for concurrent use.
+type Receiver struct {
+	Service   Downloader
+	Bandwidth *Bandwidth // nil: no limit
+
+	firstPause time.Duration // before a download is taken up; doubled each time
+	stuckAfter int           // tries in a row without progress
+}
+
+// Fetch writes the content of the file at p to w, and then checks its MD5. A
+// connection that breaks is taken up where it was. If the error says that the
+// content is corrupt, w has got all of it. Errors: those of [jfs.Client.Open] and
+// of w.
+func (r *Receiver) Fetch(ctx context.Context, p jfs.Path, w io.Writer, progress func(offset int64)) error {
+	info, err := r.Service.Stat(ctx, p)
+	if err != nil {
+		return err
+	}
+	if info.Kind != jfs.KindFile {
+		return &jfs.Error{Op: "download", Path: p, Class: record.ClassKindConflict, Message: "it is a folder, not a file"}
+	}
+	info.Deleted = time.Time{} // what is in the trash can be fetched, too
+	if err := info.Problem(); err != nil {
+		return err
+	}
+	f := &fetch{Receiver: r, ctx: ctx, path: p, size: info.Size, md5: info.MD5, to: w, sum: md5.New(), progress: progress}
+	return f.run(nil)
+}
+
+// fetch is one file on its way.
+type fetch struct {
+	*Receiver
+	ctx      context.Context
+	path     jfs.Path
+	revision int64 // 0: the newest complete one
+	size     int64
+	md5      string
+	to       io.Writer
+	sum      hash.Hash // of the content up to at
+	at       int64     // how much of the content is there
+	progress func(offset int64)
+
+	fetched int64 // bytes off the wire, repeated ones included
+}
+
+// errDiffers says that what arrived is not what was listed.
+var errDiffers = errors.New("the content differs")
+
+// localError is an error of the receiving side.
+type localError struct{ error }
+
+func (e localError) Unwrap() error { return e.error }
+
+// run fetches what is missing and checks the whole. If it is damaged, restart,
+// unless it is nil, drops what is there and all is fetched once more: perhaps the
+// line did it, or the disk at the last power cut.
+func (f *fetch) run(restart func() error) error {
+	patience := f.stuckAfter
+	if patience == 0 {
+		patience = stuckAfter
+	}
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.Multiplier, pauses.MaxInterval = f.firstPause, 2, maxPause
+	if f.firstPause == 0 {
+		pauses.InitialInterval = firstPause
+	}
+	furthest, stuck, damaged := f.at, 0, false
+	for {
+		f.progress(f.at)
+		err := f.more()
+		if err == nil && hex.EncodeToString(f.sum.Sum(nil)) != f.md5 {
+			err = errDiffers
+		}
+		var service *jfs.Error
+		switch {
+		case err == nil, f.ctx.Err() != nil:
+			return err
+		case errors.Is(err, errDiffers) && !damaged && restart != nil:
+			damaged = true
+			if err := restart(); err != nil {
+				return err
+			}
+			f.sum.Reset()
+			f.at, furthest = 0, 0
+			continue
+		case !errors.As(err, &service) || !service.Retry:
+			return f.explain(err)
+		}
+		if f.at > furthest {
+			furthest, stuck = f.at, 0
+			pauses.Reset()
+		}
+		if stuck++; stuck >= patience {
+			return err
+		}
+		if err := pause(f.ctx, err, pauses.NextBackOff()); err != nil {
+			return err
+		}
+	}
+}
+
+// explain looks closer at what went wrong: the file may not be any more what was
+// listed.
+func (f *fetch) explain(err error) error {
+	var e *jfs.Error
+	if isLocal := errors.As(err, new(localError)); isLocal || !errors.Is(err, errDiffers) && !(errors.As(err, &e) && (e.Class == record.ClassNotFound || e.Class == record.ClassRange)) {
+		return err
+	}
+	info, statErr := f.Service.Stat(f.ctx, f.path)
+	switch {
+	case errors.Is(statErr, jfs.ErrNotExist):
+		return &jfs.Error{Op: "download", Path: f.path, Class: record.ClassNotFound, Status: 404, Message: "it has gone from the service since it was listed"}
+	case statErr != nil:
+		return err
+	case f.revision == 0 && (info.MD5 != f.md5 || info.Size != f.size):
+		return &jfs.Error{Op: "download", Path: f.path, Class: record.ClassChanging, Message: "it has changed on the service since it was listed; list it again"}
+	case f.revision > 0 && info.Number != f.revision && errors.Is(err, jfs.ErrNotExist):
+		return &jfs.Error{Op: "download", Path: f.path, Class: record.ClassNotFound, Status: 404, Message: "the service does not keep revision " + strconv.FormatInt(f.revision, 10) + " of it any more"}
+	case errors.Is(err, errDiffers):
+		return &jfs.Error{Op: "download", Path: f.path, Class: record.ClassCorrupt, Message: "what arrives is not what its MD5 says; see whether it is the same with another client, and tell the service"}
+	}
+	return err
+}
+
+// open opens the content at f.at.
+func (f *fetch) open() (io.ReadCloser, error) {
+	if f.revision == 0 {
+		return f.Service.Open(f.ctx, f.path, f.at, -1)
+	}
+	body, err := f.Service.OpenRevision(f.ctx, f.path, f.revision, f.at, -1)
+	if !errors.Is(err, jfs.ErrNotExist) {
+		return body, err
+	}
+	// Perhaps it is the newest, and the service has only older ones by number.
+	if info, statErr := f.Service.Stat(f.ctx, f.path); statErr == nil && info.Number == f.revision {
+		return f.Service.Open(f.ctx, f.path, f.at, -1)
+	}
+	return nil, err
+}
+
+const (
+	// pieceSize is how much is read at a time, in bytes, without a limit.
+	pieceSize = 128 << 10
+	// aloneSize is the size, in bytes, up to which hashing is not worth a goroutine.
+	aloneSize = 1 << 20
+)
+
+var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+
+// more makes one attempt to fetch the rest.
+func (f *fetch) more() error {
+	if f.at == f.size {
+		return nil
+	}
+	body, err := f.open()
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if f.size-f.at > aloneSize {
+		return f.both(body)
+	}
+	piece := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(piece)
+	return f.pieces(body, func(int) []byte { return piece[:] }, func(b []byte) { f.sum.Write(b) })
+}
+
+// both hashes each piece while it is written and the next one is read.
+func (f *fetch) both(body io.Reader) error {
+	buffers := [2]*[pieceSize]byte{pieces.Get().(*[pieceSize]byte), pieces.Get().(*[pieceSize]byte)}
+	todo, done := make(chan []byte), make(chan struct{}, 1)
+	var hasher sync.WaitGroup
+	hasher.Go(func() {
+		for b := range todo {
+			f.sum.Write(b)
+			done <- struct{}{}
+		}
+	})
+	busy := false
+	err := f.pieces(body, func(i int) []byte { return buffers[i%2][:] }, func(b []byte) {
+		if busy {
+			<-done
+		}
+		todo <- b
+		busy = true
+	})
+	close(todo)
+	hasher.Wait()
+	for _, b := range buffers {
+		pieces.Put(b)
+	}
+	return err
+}
+
+// pieces copies body to f.to, and each piece to hash. Of the buffers it uses one
+// after the other; when a piece is handed to hash, the one before it is free again.
+func (f *fetch) pieces(body io.Reader, buffer func(i int) []byte, hash func([]byte)) error {
+	for i := 0; ; {
+		b := buffer(i)
+		if f.Bandwidth != nil {
+			b = b[:readSize]
+		}
+		n, err := body.Read(b)
+		f.fetched += int64(n)
+		if f.at+int64(n) > f.size {
+			return errDiffers
+		}
+		if n > 0 {
+			hash(b[:n])
+			i++
+			if _, err := f.to.Write(b[:n]); err != nil {
+				return localError{err}
+			}
+			f.at += int64(n)
+			f.progress(f.at)
+			if err := f.Bandwidth.wait(f.ctx, n); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == io.EOF && f.at < f.size:
+			return errDiffers
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
