@@ -1,0 +1,173 @@
+// Jget fetches from the service what a listing or a plan says.
+//
+// Usage:
+//
+//	jls REMOTE | jget -C DIR
+//	jdiff --dest REMOTE --reverse < tree.ndjson | jget -C DIR
+//	jget -C DIR REMOTE…
+//	jget -o FILE REMOTE
+//
+// Each record leaves when it has been dealt with, with what became of it. A file
+// appears under its name when it is whole, checked against its MD5.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"jottatools/lib/command"
+	"jottatools/lib/connect"
+	"jottatools/lib/jfs"
+	"jottatools/lib/list"
+	"jottatools/lib/record"
+	"jottatools/lib/transfer"
+)
+
+const long = `Fetches the files and folders that jls lists, or those that jdiff --reverse says
+differ, and puts them into DIR. With arguments, it is as if jls listed them. A
+record with the number of a revision gets that revision.
+
+A file is fetched into one beside it whose name begins with .jget-, checked
+against its MD5, given its time of modification, and only then its name. After a
+broken connection, or kill -9, it goes on where it was; what is left of a run that
+is never repeated can be deleted.
+
+From a listing, what is there already with the size and time of the stored file
+counts as the same, and if only the time differs the file is read to find out.
+(jdiff --reverse compares contents.) A file that is newer than the stored one is
+left alone, with the status "skipped" and the reason "newer", and jget exits 6;
+with --overwrite it is replaced. A folder or a symbolic link in the way of a file,
+or the reverse, is an error of that entry. Nothing is ever deleted.
+
+The service keeps no permissions, no fractions of seconds, no times of folders and
+no symbolic links. With --metadata they come from a stream that was saved with
+"jwalk DIR | jhash > FILE": permissions and times of files whose content is the
+same, of folders, and links.
+
+Nothing is put outside of DIR, whatever names the service has or symbolic links
+are in DIR: links in the way are not followed.
+
+With -o, one file goes into FILE, or with - to standard output.
+
+With --dry-run nothing is fetched, nor the service or DIR looked at. What would be
+done leaves with the status "skipped".`
+
+const example = `  jls /Jotta/Archive/photos | jget -C ~/photos
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --reverse | jget -C ~/photos
+  jls --at 2026-01-31T12:00 /Jotta/Archive/photos | jget -C ~/photos-then
+  jls /Jotta/Archive/nas | jget -C /srv --metadata nas.ndjson.zst
+  jget -C ~/music /Jotta/Archive/music/bach /Jotta/Archive/music/pärt
+  jget -o - /Jotta/Archive/db.sql | psql db`
+
+type options struct {
+	transfer.DownloadOptions
+	dir, output, bwlimit, metadata string
+	tps                            float64
+}
+
+func main() {
+	cmd := command.New("jget", "fetch what a listing or a plan says, in parallel")
+	cmd.Args, cmd.Long, cmd.Example = "[REMOTE…]", long, example
+	var o options
+	f := cmd.Flags()
+	f.StringVarP(&o.dir, "directory", "C", ".", "put everything into `DIR`")
+	f.StringVarP(&o.output, "output", "o", "", "fetch one file into `FILE`, or with - to standard output")
+	f.StringVar(&o.metadata, "metadata", "", "restore modes, exact times and symbolic links from `FILE`, a saved stream")
+	f.BoolVar(&o.Overwrite, "overwrite", false, "replace local files that are newer than what is stored")
+	f.IntVarP(&o.Jobs, "jobs", "j", 6, "fetch at most `N` files at once")
+	f.StringVar(&o.bwlimit, "bwlimit", "", "fetch at most `RATE` bytes a second: 512k, or a timetable")
+	f.Float64Var(&o.tps, "tpslimit", 0, "send at most `N` requests a second (0: no limit)")
+	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "fetch nothing; mark what would be done as skipped")
+	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
+}
+
+func run(ctx context.Context, env *command.Env, o options) error {
+	switch {
+	case o.Jobs < 1:
+		return command.Usagef("--jobs must be at least 1, not %d", o.Jobs)
+	case o.tps < 0:
+		return command.Usagef("--tpslimit must not be negative")
+	case o.output != "" && len(env.Args) != 1:
+		return command.Usagef("-o takes one file; give one REMOTE")
+	case o.output == "-" && (o.DryRun || o.metadata != ""):
+		return command.Usagef("-o - writes content and nothing else; leave --dry-run and --metadata out")
+	}
+	tops, err := list.Tops(env.Args)
+	if err != nil {
+		return command.Usagef("%v", err)
+	}
+	if o.bwlimit != "" {
+		if o.Bandwidth, err = transfer.ParseBandwidth(o.bwlimit); err != nil {
+			return command.Usagef("--bwlimit: %v", err)
+		}
+	}
+	if o.metadata != "" {
+		sorted, err := saved(env, o.metadata)
+		if err != nil {
+			return err
+		}
+		defer sorted.Close()
+		o.Metadata = sorted.Sorted
+	}
+	var client *jfs.Client
+	if !o.DryRun || len(tops) > 0 {
+		if client, err = connect.Client(env, o.tps); err != nil {
+			return err
+		}
+	}
+	progress := env.Progress()
+	o.Warn = func(message string) { env.Errorf("%s", message) }
+	if o.output == "-" {
+		receiver := &transfer.Receiver{Service: client, Bandwidth: o.Bandwidth}
+		return receiver.Fetch(ctx, tops[0].Remote, env.Stdout, func(int64) {})
+	}
+	wait := func() error { return nil }
+	if len(tops) > 0 {
+		env.Stdin, wait = list.Stream(func(emit list.Emit) error { return o.named(ctx, client, tops, emit) })
+	}
+	if o.output != "" {
+		o.dir = filepath.Dir(o.output)
+	}
+	o.Expect, o.Progress, o.NoMore = progress.Expect, progress.Add, progress.ExpectNoMore
+	var kept *transfer.KeptError
+	err = env.Filter(func(in *record.Reader, out *record.Writer) error {
+		err := transfer.Download(ctx, in, out, client, o.dir, o.DownloadOptions)
+		if errors.As(err, &kept) {
+			err = nil
+		}
+		return errors.Join(err, wait())
+	})
+	if kept != nil {
+		err = errors.Join(err, command.Exit(command.ExitLimit, kept))
+	}
+	return err
+}
+
+// named lists what the arguments name.
+func (o *options) named(ctx context.Context, client *jfs.Client, tops []list.Top, emit list.Emit) error {
+	if o.output == "" {
+		return list.All(ctx, client, tops, list.Options{Warn: o.Warn}, emit)
+	}
+	rec, err := list.File(ctx, client, tops[0].Remote, filepath.Base(o.output))
+	if err != nil {
+		return err
+	}
+	return emit(rec)
+}
+
+// saved reads a saved stream into tree order.
+func saved(env *command.Env, name string) (*record.Sorter, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, command.Usagef("--metadata: %v", err)
+	}
+	defer f.Close()
+	in := env.Reader(f)
+	sorted, err := record.Sort(in, func(*record.Record) bool { return true })
+	if whole := in.Whole(); err == nil && whole != nil {
+		env.Errorf("--metadata %s: %v; it is used as far as it goes", name, whole)
+	}
+	return sorted, err
+}
