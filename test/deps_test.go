@@ -49,6 +49,9 @@ var ours = map[string][]string{
 	"lib/jserve":       {"lib/jserve/store"},
 	"lib/jserve/store": nil,
 	"lib/jserve/proxy": nil,
+	// Tests that are programs.
+	"test/plain": {"lib/jfs"},
+	"test/chaos": {"test/plain"},
 }
 
 // foreign lists the modules of others that our packages import, and where. A
@@ -59,7 +62,7 @@ var foreign = map[string]struct {
 	why      string
 }{
 	"github.com/spf13/cobra":         {[]string{"lib/command"}, "command lines are declared to lib/command, which makes help, man pages and completions of them"},
-	"github.com/spf13/pflag":         {[]string{"lib/command", "test/bench"}, "command lines are declared to lib/command; flags come from its Flags"},
+	"github.com/spf13/pflag":         {[]string{"lib/command", "test/bench", "test/chaos"}, "command lines are declared to lib/command; flags come from its Flags"},
 	"github.com/mattn/go-isatty":     {[]string{"lib/command"}, "only lib/command knows whether a person is looking"},
 	"github.com/schollz/progressbar": {[]string{"lib/command"}, "programs report progress to lib/command, which draws it"},
 	"github.com/docker/go-units":     {[]string{"lib/command", "lib/report", "lib/transfer", "lib/jserve"}, "sizes are read and shown where people write and read them"},

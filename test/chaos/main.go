@@ -1,0 +1,92 @@
+// Chaos backs a random tree up while everything goes wrong, until it is all
+// there, and sees that it is.
+//
+// Usage:
+//
+//	scripts/chaos [--seed N] [--rounds R] [--verbose] [--keep]
+//
+// A round changes the tree at random and runs jottasync --prune on it some times,
+// while the service misbehaves, connections break, files change, and programs
+// are killed: any filter, jottasync itself, or jserve. After each run
+//
+//   - nothing that is still on disk is gone from the service,
+//   - what had content there still has,
+//   - no process is left over, and none used more memory than it may,
+//   - if jottasync said that all is done, all is done.
+//
+// Then the trouble ends, and jottasync has few runs to make the service hold the
+// tree: every file is compared byte for byte with what comes back over plain HTTP,
+// and every folder and time of modification. In the end jserve checks its store.
+//
+// All decisions follow from the seed and the number of the round: what is changed,
+// which requests fail, who is killed and after how many bytes. What a decision
+// hits depends on the machine. So a seed that fails makes the same decisions
+// again, which --verbose prints, and mostly finds the same bug.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+type options struct {
+	seed    uint64
+	rounds  int
+	bin     string
+	jobs    string // jottasync
+	memory  int64  // MiB
+	verbose bool
+	keep    bool
+}
+
+func main() {
+	var o options
+	pflag.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "what the decisions follow from")
+	pflag.IntVar(&o.rounds, "rounds", 25, "how many rounds")
+	pflag.StringVar(&o.bin, "bin", "bin", "where the programs are")
+	pflag.StringVar(&o.jobs, "jottasync", "scripts/jottasync", "where jottasync is")
+	pflag.Int64Var(&o.memory, "max-memory", 100, "how many MiB a program may use; 0: any number")
+	pflag.BoolVarP(&o.verbose, "verbose", "v", false, "print every decision")
+	pflag.BoolVar(&o.keep, "keep", false, "leave the tree, the store and the messages where they are, also after success")
+	pflag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp("", "chaos-")
+	if err != nil {
+		return err
+	}
+	w, err := newWorld(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	start := time.Now()
+	for round := 1; round <= o.rounds; round++ {
+		if err := w.round(ctx, round); err != nil {
+			return fmt.Errorf("seed %d, round %d: %w\nsee %s, and try: scripts/chaos --seed %d --rounds %d --verbose", o.seed, round, err, dir, o.seed, round)
+		}
+	}
+	if err := w.fsck(ctx); err != nil {
+		return fmt.Errorf("seed %d, after round %d: %w\nsee %s", o.seed, o.rounds, err, dir)
+	}
+	fmt.Printf("seed %d: %d rounds in %v: %v\n", o.seed, o.rounds, time.Since(start).Round(time.Second), w.tally())
+	if o.keep {
+		fmt.Println("see", dir)
+		return nil
+	}
+	return os.RemoveAll(filepath.Clean(dir))
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// plan is what is decided about a run of jottasync before it begins.
+type plan struct {
+	args   []string
+	faults string // rules for jserve
+	seed   uint64 // of the faults
+	breaks bool   // connections break, too
+	blows  []blow
+	edits  []trigger // of the tree, while the run goes on
+}
+
+// trigger is a moment in a run: after so many bytes have come from the programs,
+// or so much time has passed.
+type trigger struct {
+	bytes int64 // if not 0
+	after time.Duration
+}
+
+func (t trigger) String() string {
+	if t.bytes > 0 {
+		return fmt.Sprintf("after %d bytes", t.bytes)
+	}
+	return fmt.Sprintf("after %v", t.after)
+}
+
+// blow is something done to a program.
+type blow struct {
+	trigger
+	victim string // name of a program
+	signal string // KILL, TERM or STOP
+	pause  time.Duration
+}
+
+func (b blow) String() string {
+	return fmt.Sprintf("SIG%s for %s %v, pause %v", b.signal, b.victim, b.trigger, b.pause)
+}
+
+func (p *plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  run: jottasync %s\n", strings.Join(p.args, " "))
+	fmt.Fprintf(&b, "  faults, seed %d, connections break: %v: %s\n", p.seed, p.breaks, p.faults)
+	for _, blow := range p.blows {
+		fmt.Fprintf(&b, "  %v\n", blow)
+	}
+	for _, edit := range p.edits {
+		fmt.Fprintf(&b, "  edit %v\n", edit)
+	}
+	return b.String()
+}
+
+// lies are the faults with which no client can see that something is wrong: a
+// service that says that what it holds is not there. They are left out.
+var (
+	anyKind    = []string{"500", "502", "503", "504", "509", "429:retry-after=1", "429", "400", "403", "409", "401", "460", "cut-out=0", "cut-out=40", "cut-in=100", "cut=200", "short=7", "delay=300ms"}
+	uploadKind = []string{"404", "416", "420", "421", "cut-in=1000", "cut-in=50000", "cut-out=0", "md5", "full", "expired"}
+	listKind   = []string{"count", "short=100", "cut-out=500", "cut-out=5000"}
+	kinds      = []string{"customer", "list", "liststream", "stat", "mkdir", "allocate", "upload", "cphash", "dl", "dldir", "mv"}
+)
+
+func planRun(dice *rand.Rand) *plan {
+	p := &plan{seed: dice.Uint64(), breaks: dice.IntN(3) == 0}
+	p.args = []string{"-q", "--prune", "--max-delete", "100%", fmt.Sprintf("-j%d", 1+dice.IntN(8))}
+	if dice.IntN(2) == 0 {
+		p.args = append(p.args, "--track-renames")
+	}
+	if dice.IntN(3) == 0 {
+		p.args = append(p.args, "--bwlimit", "2M")
+	}
+	var rules []string
+	for range dice.IntN(6) {
+		kind := pick(dice, kinds)
+		faults := anyKind
+		switch {
+		case kind == "upload" && dice.IntN(2) == 0:
+			faults = uploadKind
+		case kind == "liststream" && dice.IntN(2) == 0:
+			faults = listKind
+		}
+		rules = append(rules, fmt.Sprintf("%s:%s:p=%.2f", kind, pick(dice, faults), 0.02+0.6*dice.Float64()*dice.Float64()))
+	}
+	p.faults = strings.Join(rules, ",")
+	for range dice.IntN(5) {
+		b := blow{trigger: planTrigger(dice), victim: pick(dice, []string{"jwalk", "jhash", "jdiff", "jput", "jput", "jrm", "jreport", "jottasync", "jottasync", "jserve", "jserve"}), signal: "KILL"}
+		b.pause = time.Duration(dice.IntN(700)) * time.Millisecond
+		if b.victim != "jserve" {
+			b.signal = pick(dice, []string{"KILL", "KILL", "KILL", "TERM", "INT", "STOP"})
+		}
+		p.blows = append(p.blows, b)
+	}
+	for range dice.IntN(3) {
+		p.edits = append(p.edits, planTrigger(dice))
+	}
+	return p
+}
+
+func planTrigger(dice *rand.Rand) trigger {
+	if dice.IntN(3) == 0 {
+		return trigger{after: time.Duration(dice.IntN(500)) * time.Millisecond}
+	}
+	return trigger{bytes: 1 + dice.Int64N(pick(dice, []int64{1_500, 6_000, 50_000, 800_000}))}
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"jottatools/test/plain"
+)
+
+const (
+	user, password = "chaos", "secret"
+	dest           = "/Jotta/Archive/chaos"
+
+	// readyWithin is how long jserve may take to start or stop.
+	readyWithin = 30 * time.Second
+	// calmRuns is how many runs jottasync gets when all is well again: what was
+	// being changed during one is left to the next.
+	calmRuns = 3
+)
+
+// world is a tree, a service, and what stands between them.
+type world struct {
+	options
+	dir    string
+	tree   *tree
+	wire   *wire
+	plain  *plain.Client
+	server *exec.Cmd // nil while there is none
+	env    []string
+	log    *os.File               // what all programs say
+	last   map[string]plain.Entry // what the service held after the last run
+
+	runs, blows, hit, compared int
+	codes                      map[int]int
+	peaks                      map[string]int64 // KiB, by program
+}
+
+func newWorld(ctx context.Context, o options, dir string) (*world, error) {
+	for _, path := range []*string{&o.bin, &o.jobs} {
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return nil, err
+		}
+		*path = abs
+	}
+	w := &world{options: o, dir: dir, codes: map[int]int{}, peaks: map[string]int64{}}
+	w.tree = &tree{dir: filepath.Join(dir, "src")}
+	w.tree.forget()
+	var err error
+	if w.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(w.tree.dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(w.tree.dir, anchor), []byte("a file that stays\n"), 0o644); err != nil {
+		return nil, err
+	}
+	if w.wire, err = newWire(); err != nil {
+		return nil, err
+	}
+	endpoint := "http://" + w.wire.listener.Addr().String()
+	// Each request on a connection of its own: none outlives a server.
+	direct := &http.Client{Timeout: readyWithin, Transport: &http.Transport{DisableKeepAlives: true}}
+	w.plain = &plain.Client{Endpoint: endpoint, User: user, Password: password, HTTP: direct}
+	w.env = append(os.Environ(), "JOTTA_ENDPOINT="+endpoint, "JOTTACLOUD_USERNAME="+user, "JOTTACLOUD_PASSWORD="+password,
+		"JSERVE_PASSWORD="+password, "JOTTA_BIN="+o.bin, "HOME="+dir, "XDG_STATE_HOME="+dir+"/state", "XDG_CACHE_HOME="+dir+"/cache",
+		"XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config")
+	return w, w.serve(ctx)
+}
+
+func (w *world) close() {
+	if err := w.stopServer(syscall.SIGTERM); err != nil {
+		fmt.Fprintln(w.log, err)
+	}
+	w.wire.close()
+	w.log.Close()
+}
+
+// serve starts jserve, and returns when it is ready.
+func (w *world) serve(ctx context.Context) error {
+	ready := filepath.Join(w.dir, "ready")
+	os.Remove(ready)
+	w.server = w.command("jserve", "--data", filepath.Join(w.dir, "store"), "--listen", "127.0.0.1:0", "--ready-file", ready, "--user", user)
+	if err := w.server.Start(); err != nil {
+		w.server = nil
+		return err
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(readyWithin); time.Now().Before(deadline); {
+		if b, err := os.ReadFile(ready); err == nil {
+			w.wire.lead(strings.TrimSpace(string(b)))
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return errors.New("jserve is not ready in time")
+}
+
+// command is one of our programs, in a process group of its own.
+func (w *world) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(w.bin, name), args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = w.env, w.log, w.log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+func (w *world) stopServer(signal syscall.Signal) error {
+	if w.server == nil {
+		return nil
+	}
+	server := w.server
+	w.server = nil
+	w.wire.lead("")
+	w.measure("jserve", server.Process.Pid)
+	server.Process.Signal(signal)
+	impatient := time.AfterFunc(readyWithin, func() { server.Process.Kill() })
+	defer impatient.Stop()
+	if err := server.Wait(); err != nil && signal != syscall.SIGKILL {
+		return fmt.Errorf("jserve: %w", err)
+	}
+	return nil
+}
+
+// trouble tells jserve what to do wrong.
+func (w *world) trouble(faults string, seed uint64) error {
+	resp, err := w.plain.HTTP.Post(fmt.Sprintf("%s/_jserve/faults?seed=%d", w.plain.Endpoint, seed), "text/plain", strings.NewReader(faults))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(resp.Body)
+		return fmt.Errorf("faults %s: %s: %s", faults, resp.Status, b)
+	}
+	return nil
+}
+
+// say prints a decision.
+func (w *world) say(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	fmt.Fprintln(w.log, text)
+	if w.verbose {
+		fmt.Println(text)
+	}
+}
+
+// round is one round: edits, runs in trouble, and then the proof.
+func (w *world) round(ctx context.Context, number int) error {
+	dice := rand.New(rand.NewPCG(w.seed, uint64(number)))
+	w.say("round %d", number)
+	edits := 1 + dice.IntN(25)
+	if number == 1 {
+		edits += 50
+	}
+	for range edits {
+		if err := w.edit(dice); err != nil {
+			return err
+		}
+	}
+	for range 1 + dice.IntN(3) {
+		if err := w.troubledRun(ctx, dice); err != nil {
+			return err
+		}
+	}
+	code := -1
+	for n := 0; code != 0; n++ {
+		if n == calmRuns {
+			return fmt.Errorf("jottasync still exits with %d after %d runs without trouble", code, n)
+		}
+		var err error
+		if code, err = w.checkedRun(ctx, &plan{args: []string{"-q", "--prune", "--max-delete", "100%"}}, nil); err != nil {
+			return fmt.Errorf("without trouble: %w", err)
+		}
+	}
+	return nil
+}
+
+func (w *world) edit(dice *rand.Rand) error {
+	what, err := w.tree.edit(dice)
+	if err == nil {
+		w.say("  %s", what)
+	}
+	return err
+}
+
+// troubledRun makes one run, and lets everything go wrong that is decided.
+func (w *world) troubledRun(ctx context.Context, dice *rand.Rand) error {
+	p := planRun(dice)
+	w.say("%s", strings.TrimRight(p.String(), "\n"))
+	w.wire.breaking(nil)
+	if err := w.trouble(p.faults, p.seed); err != nil {
+		return err
+	}
+	if p.breaks {
+		w.wire.breaking(rand.New(rand.NewPCG(p.seed, 1)))
+	}
+	_, err := w.checkedRun(ctx, p, dice)
+	return err
+}
+
+// checkedRun makes a run and checks what must be true after every one.
+func (w *world) checkedRun(ctx context.Context, p *plan, dice *rand.Rand) (code int, err error) {
+	calm := func() error {
+		w.wire.breaking(nil)
+		return w.trouble("", 0)
+	}
+	if p.faults == "" && !p.breaks {
+		if err := calm(); err != nil {
+			return 0, err
+		}
+	}
+	w.tree.forget()
+	code, err = w.run(ctx, p, dice)
+	if err != nil {
+		return code, err
+	}
+	w.say("  exit %d", code)
+	w.codes[code]++
+	if err := calm(); err != nil {
+		return code, err
+	}
+	after, err := w.stored()
+	if err != nil {
+		return code, err
+	}
+	if err := w.noRaces(); err != nil {
+		return code, err
+	}
+	if err := w.nothingLost(w.last, after); err != nil {
+		return code, err
+	}
+	w.last = after
+	if code == 0 && len(p.edits) == 0 {
+		if err := w.identical(after); err != nil {
+			return code, fmt.Errorf("jottasync exits with 0, but %w", err)
+		}
+	}
+	return code, nil
+}
+
+// noRaces looks for what programs that were built with the race detector say.
+func (w *world) noRaces() error {
+	b, err := os.ReadFile(w.log.Name())
+	if err != nil {
+		return err
+	}
+	for _, word := range []string{"DATA RACE", "panic:", "fatal error:"} {
+		if at := bytes.Index(b, []byte(word)); at >= 0 {
+			return fmt.Errorf("a program says:\n%s", b[at:min(at+2000, len(b))])
+		}
+	}
+	return nil
+}
+
+func (w *world) fsck(ctx context.Context) error {
+	if err := w.stopServer(syscall.SIGTERM); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(w.bin, "jserve"), "fsck", filepath.Join(w.dir, "store"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("jserve fsck: %w\n%s", err, out)
+	}
+	return nil
+}
