@@ -75,12 +75,13 @@ func run(ctx context.Context, o options) error {
 	}
 	defer w.close()
 	start := time.Now()
+	w.say("seed %d", o.seed)
 	for round := 1; round <= o.rounds; round++ {
 		if err := w.round(ctx, round); err != nil {
 			return fmt.Errorf("seed %d, round %d: %w\nsee %s, and try: scripts/chaos --seed %d --rounds %d --verbose", o.seed, round, err, dir, o.seed, round)
 		}
 	}
-	if err := w.fsck(ctx); err != nil {
+	if err := w.final(ctx); err != nil {
 		return fmt.Errorf("seed %d, after round %d: %w\nsee %s", o.seed, o.rounds, err, dir)
 	}
 	fmt.Printf("seed %d: %d rounds in %v: %v\n", o.seed, o.rounds, time.Since(start).Round(time.Second), w.tally())

@@ -18,7 +18,8 @@ type plan struct {
 }
 
 // trigger is a moment in a run: after so many bytes have come from the programs,
-// or so much time has passed.
+// or so much time has passed. What is to be hit then may not be there any more,
+// or, as a program is just being started, not yet: for that the blow waits.
 type trigger struct {
 	bytes int64 // if not 0
 	after time.Duration
@@ -89,6 +90,9 @@ func planRun(dice *rand.Rand) *plan {
 	p.faults = strings.Join(rules, ",")
 	for range dice.IntN(5) {
 		b := blow{trigger: planTrigger(dice), victim: pick(dice, []string{"jwalk", "jhash", "jdiff", "jput", "jput", "jrm", "jreport", "jottasync", "jottasync", "jserve", "jserve"}), signal: "KILL"}
+		if b.victim == "jwalk" || b.victim == "jhash" { // they are the first to end
+			b.trigger = trigger{after: time.Duration(dice.IntN(60)) * time.Millisecond}
+		}
 		b.pause = time.Duration(dice.IntN(700)) * time.Millisecond
 		if b.victim != "jserve" {
 			b.signal = pick(dice, []string{"KILL", "KILL", "KILL", "TERM", "INT", "STOP"})

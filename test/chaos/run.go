@@ -86,10 +86,11 @@ func (w *world) run(ctx context.Context, p *plan, dice *rand.Rand) (code int, er
 				}
 				return true
 			}
-			if w.strike(b, group) && b.signal == "STOP" {
+			there := w.strike(b, group)
+			if there && b.signal == "STOP" {
 				resume = time.Now().Add(b.pause)
 			}
-			return true
+			return there
 		})
 		if !restart.IsZero() && (!running || time.Now().After(restart)) {
 			restart = time.Time{}

@@ -22,6 +22,32 @@ type tree struct {
 // believed.
 const anchor = "anchor"
 
+// ballast is a folder whose files are never touched. They make the streams long
+// enough to be cut.
+const (
+	ballast      = "ballast"
+	ballastFiles = 400
+)
+
+// plant makes what is never touched.
+func (t *tree) plant() error {
+	if err := os.MkdirAll(t.abs(ballast), 0o755); err != nil {
+		return err
+	}
+	for n := range ballastFiles {
+		name := fmt.Sprintf("%s/%03d %s", ballast, n, strings.Repeat("long name ", 20))
+		if err := os.WriteFile(t.abs(name), fmt.Appendln(nil, n), 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(t.abs(anchor), []byte("a file that stays\n"), 0o644)
+}
+
+// planted reports whether path is one that is never touched.
+func planted(path string) bool {
+	return path == anchor || path == ballast || strings.HasPrefix(path, ballast+"/")
+}
+
 // maxEntries is how large the tree may become.
 const maxEntries = 200
 
@@ -99,7 +125,7 @@ func (t *tree) edit(dice *rand.Rand) (string, error) {
 	var files, dirs, any []node
 	for _, n := range all {
 		switch {
-		case n.path == anchor:
+		case planted(n.path):
 			continue
 		case n.mode.IsRegular():
 			files = append(files, n)
@@ -113,7 +139,7 @@ func (t *tree) edit(dice *rand.Rand) (string, error) {
 		e.create, e.create, e.create, e.create, e.create, e.create, e.mkdir, e.rewrite, e.rewrite, e.grow, e.truncate, e.sneak, e.replace,
 		e.duplicate, e.rename, e.rename, e.moveDir, e.changeCase, e.remove, e.remove, e.removeDir, e.swap, e.setTime, e.special,
 	})
-	if len(all) > maxEntries {
+	if len(any) > maxEntries {
 		change = pick(dice, []func() (string, error){e.remove, e.removeDir, e.rewrite})
 	}
 	return change()
@@ -142,7 +168,7 @@ func (e *editor) free() string {
 		if n > 3 || e.dice.IntN(2) == 0 {
 			name += fmt.Sprint(e.dice.IntN(1000))
 		}
-		taken := name == anchor
+		taken := planted(lower(dir + name))
 		for _, other := range e.any {
 			taken = taken || lower(other.path) == lower(dir+name)
 		}

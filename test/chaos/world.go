@@ -61,10 +61,7 @@ func newWorld(ctx context.Context, o options, dir string) (*world, error) {
 	if w.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(w.tree.dir, 0o755); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(w.tree.dir, anchor), []byte("a file that stays\n"), 0o644); err != nil {
+	if err := w.tree.plant(); err != nil {
 		return nil, err
 	}
 	if w.wire, err = newWire(); err != nil {
@@ -248,7 +245,7 @@ func (w *world) checkedRun(ctx context.Context, p *plan, dice *rand.Rand) (code 
 	}
 	w.last = after
 	if code == 0 && len(p.edits) == 0 {
-		if err := w.identical(after); err != nil {
+		if err := w.identical(after, false); err != nil {
 			return code, fmt.Errorf("jottasync exits with 0, but %w", err)
 		}
 	}
@@ -269,7 +266,12 @@ func (w *world) noRaces() error {
 	return nil
 }
 
-func (w *world) fsck(ctx context.Context) error {
+// final compares all that the rounds did not compare each time, and has jserve
+// check its store.
+func (w *world) final(ctx context.Context) error {
+	if err := w.identical(w.last, true); err != nil {
+		return err
+	}
 	if err := w.stopServer(syscall.SIGTERM); err != nil {
 		return err
 	}
