@@ -102,7 +102,11 @@ func (w *wire) carry(client net.Conn, address string, up, down int64) {
 	}
 	w.wg.Go(func() { one(server, client, up, &w.bytes) })
 	w.wg.Go(func() { one(client, server, down, new(atomic.Int64)) })
-	if <-ended || <-ended {
+	broken := <-ended
+	if !broken {
+		broken = <-ended
+	}
+	if broken {
 		reset(client)
 		reset(server)
 	}
