@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -67,6 +68,9 @@ func fillDisk(t *testing.T, dir string) {
 	for round := range 3 {
 		w, kill := startVictim(t, dir)
 		checkKept(t, w, files, nil)
+		for i := range 400 { // to delete them takes the database much room
+			w.send("POST", fmt.Sprintf("/jfs/user01/Jotta/Archive/round%%20%d/%d%s?mkDir=true", round, i, strings.Repeat("x", 200)), nil)
+		}
 		// Large files, then smaller ones into what is left, until not even names fit.
 		for _, size := range []int{300_000, 20_000, 500} {
 			for i, no := 0, 0; no < 5 && i < 400; i++ {
@@ -100,9 +104,10 @@ func fillDisk(t *testing.T, dir string) {
 	if refused == 0 || len(files) < 10 {
 		t.Fatalf("the disk did not fill: %d files, %d refused", len(files), refused)
 	}
-	// What is full can be made empty again.
+	// What is full to the last block can be made empty again.
 	w, kill := startVictim(t, dir)
 	defer kill()
+	fillUp(t, filepath.Join(dir, "something else"))
 	for round := range used {
 		if a := w.send("POST", fmt.Sprintf("/jfs/user01/Jotta/Archive/round%%20%d?rmDir=true", round), nil); a.status != 200 {
 			t.Errorf("rmDir on the full disk = %d %s", a.status, a.body)
@@ -117,6 +122,21 @@ func fillDisk(t *testing.T, dir string) {
 		t.Error("nothing can be uploaded after everything was deleted")
 	}
 	w.http.CloseIdleConnections()
+}
+
+// fillUp makes a file of all that is left on the disk.
+func fillUp(t *testing.T, name string) {
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
 }
 
 // offer uploads a file that the server may refuse for lack of space, with the

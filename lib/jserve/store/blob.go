@@ -176,7 +176,7 @@ func (s *Store) collect(limit int) (int, error) {
 			return 0, err
 		}
 	}
-	return len(keys), s.update(func(t *tx) error {
+	return len(keys), s.deletion(func(t *tx) error {
 		for _, k := range keys {
 			if err := t.garbage.Delete(k); err != nil {
 				return err

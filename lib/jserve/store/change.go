@@ -11,7 +11,11 @@ import (
 // change runs fn in a write transaction and returns the entry at the end of the
 // chain that fn returns.
 func (s *Store) change(fn func(*tx) ([]Node, error)) (e Entry, err error) {
-	err = s.update(func(t *tx) error {
+	return s.changeBy(s.update, fn)
+}
+
+func (s *Store) changeBy(submit func(func(*tx) error) error, fn func(*tx) ([]Node, error)) (e Entry, err error) {
+	err = submit(func(t *tx) error {
 		chain, err := fn(t)
 		if err != nil {
 			return err
@@ -91,7 +95,7 @@ func (s *Store) MakeFolder(user string, p Path) (Entry, error) {
 // What is in the trash already keeps its time. The built-in mount points cannot
 // be trashed. Source: docs/protocol.md, section 7.3.
 func (s *Store) Trash(user string, p Path, dir bool) (Entry, error) {
-	return s.change(func(t *tx) ([]Node, error) {
+	return s.changeBy(s.deletion, func(t *tx) ([]Node, error) {
 		chain, n, err := t.target(user, p, dir)
 		if err != nil {
 			return nil, err
@@ -149,7 +153,7 @@ func isBuiltin(mountPoint string) bool {
 // for good, live or trashed, and returns its parent. The names are gone at once;
 // the janitor frees what was beneath. Source: docs/protocol.md, section 7.4.
 func (s *Store) Remove(user string, p Path, dir bool) (Entry, error) {
-	return s.change(func(t *tx) ([]Node, error) {
+	return s.changeBy(s.deletion, func(t *tx) ([]Node, error) {
 		chain, n, err := t.target(user, p, dir)
 		if err != nil {
 			return nil, err

@@ -10,8 +10,9 @@ const maxBatch = 256
 
 // request is one change on its way to the committer.
 type request struct {
-	fn   func(*tx) error
-	done chan error // capacity 1
+	fn    func(*tx) error
+	frees bool       // makes room, now or later, and may use the reserve for it
+	done  chan error // capacity 1
 }
 
 // tx is a transaction with its buckets at hand.
@@ -37,8 +38,13 @@ func (s *Store) newTx(b *bolt.Tx) *tx {
 // fails nothing of it is kept. Because a neighbour's failure rolls the shared
 // transaction back, fn may run more than once: it must not build on what an
 // earlier run left in captured variables.
-func (s *Store) update(fn func(*tx) error) error {
-	req := &request{fn: fn, done: make(chan error, 1)}
+func (s *Store) update(fn func(*tx) error) error { return s.submit(fn, false) }
+
+// deletion is update for a change that makes room: it succeeds on a full disk, too.
+func (s *Store) deletion(fn func(*tx) error) error { return s.submit(fn, true) }
+
+func (s *Store) submit(fn func(*tx) error, frees bool) error {
+	req := &request{fn: fn, frees: frees, done: make(chan error, 1)}
 	s.sending.RLock()
 	if s.isClosed {
 		s.sending.RUnlock()
@@ -107,6 +113,18 @@ func (s *Store) commit(batch []*request) {
 			s.commit([]*request{alone})
 			continue
 		}
+		if failed < 0 && isFull(err) {
+			// Deletions need not fail with what came along with them. Once they are
+			// among themselves, they get the reserve; it is there only once.
+			deletions, rest := splitDeletions(batch)
+			if len(deletions) > 0 && (len(rest) > 0 || s.spendReserve()) {
+				for _, req := range rest {
+					req.done <- err
+				}
+				batch = deletions
+				continue
+			}
+		}
 		if err == nil {
 			s.committed(t)
 		}
@@ -115,6 +133,17 @@ func (s *Store) commit(batch []*request) {
 		}
 		return
 	}
+}
+
+func splitDeletions(batch []*request) (deletions, rest []*request) {
+	for _, req := range batch {
+		if req.frees {
+			deletions = append(deletions, req)
+		} else {
+			rest = append(rest, req)
+		}
+	}
+	return deletions, rest
 }
 
 // committed does what had to wait for the commit.

@@ -16,9 +16,12 @@ import (
 // errEnough ends a scan early.
 var errEnough = errors.New("enough")
 
-// reapBatch is how many nodes one transaction of the janitor frees: few enough
-// to let others in between.
-const reapBatch = 500
+// How many nodes one transaction of the janitor frees: few enough to let others in
+// between, and on a full disk so few that there is room for it.
+const (
+	reapBatch     = 500
+	reapFullBatch = 5
+)
 
 // janitor frees what was removed, and ages trash and unfinished uploads, until ctx ends.
 func (s *Store) janitor(ctx context.Context) {
@@ -28,8 +31,12 @@ func (s *Store) janitor(ctx context.Context) {
 	for {
 		// An error here is a full or broken disk; the next request will meet
 		// it too and report it. The work is kept in the database.
-		_ = s.Tidy(ctx)
+		var again <-chan time.Time
+		if s.Tidy(ctx) != nil {
+			again = time.After(tidyAgain)
+		}
 		select {
+		case <-again:
 		case <-ctx.Done():
 			return
 		case <-s.kick:
@@ -38,25 +45,34 @@ func (s *Store) janitor(ctx context.Context) {
 	}
 }
 
+// tidyAgain is when the janitor tries again after it failed.
+const tidyAgain = time.Minute
+
 // Tidy does at once what is otherwise done in the background: it frees what was
 // removed, and ends what is too old.
 func (s *Store) Tidy(ctx context.Context) error {
-	for _, step := range []func() (int, error){s.expireTrash, s.expireUploads, s.reapLimbo, func() (int, error) { return s.collect(reapBatch) }} {
+	for _, step := range []func(limit int) (int, error){s.expireTrash, s.expireUploads, s.reapLimbo, s.collect} {
+		limit := reapBatch
 		for n := 1; n > 0; {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			var err error
-			if n, err = step(); err != nil {
+			n, err = step(limit)
+			if isFull(err) && limit > reapFullBatch {
+				n, limit = 1, reapFullBatch
+				continue
+			}
+			if err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return s.keepReserve()
 }
 
-// reapLimbo frees up to reapBatch nodes that were removed.
-func (s *Store) reapLimbo() (n int, err error) {
+// reapLimbo frees up to limit nodes that were removed.
+func (s *Store) reapLimbo(limit int) (n int, err error) {
 	empty := false
 	err = s.view(func(t *tx) error {
 		k, _ := t.entries.Cursor().Seek(idKey(limboID))
@@ -66,9 +82,9 @@ func (s *Store) reapLimbo() (n int, err error) {
 	if err != nil || empty {
 		return 0, err
 	}
-	err = s.update(func(t *tx) error {
+	err = s.deletion(func(t *tx) error {
 		n = 0
-		for n < reapBatch {
+		for n < limit {
 			k, v := t.entries.Cursor().Seek(idKey(limboID))
 			if !bytes.HasPrefix(k, idKey(limboID)) {
 				return nil
@@ -77,7 +93,7 @@ func (s *Store) reapLimbo() (n int, err error) {
 			if err := decodeNode(k, v, &node); err != nil {
 				return err
 			}
-			moved, err := t.dismantle(&node, reapBatch-n)
+			moved, err := t.dismantle(&node, limit-n)
 			if err != nil {
 				return err
 			}
@@ -150,8 +166,8 @@ func (t *tx) eachUser(fn func(ID) error) error {
 	return nil
 }
 
-// expireTrash removes up to reapBatch entries that have been in the trash too long.
-func (s *Store) expireTrash() (n int, err error) {
+// expireTrash removes up to most entries that have been in the trash too long.
+func (s *Store) expireTrash(most int) (n int, err error) {
 	type old struct {
 		user, id ID
 		key      []byte
@@ -162,7 +178,7 @@ func (s *Store) expireTrash() (n int, err error) {
 		return t.eachUser(func(user ID) error {
 			prefix := idKey(user)
 			c := t.trash.Cursor()
-			for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix) && len(k) == 24 && len(due) < reapBatch; k, _ = c.Next() {
+			for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix) && len(k) == 24 && len(due) < most; k, _ = c.Next() {
 				if int64(binary.BigEndian.Uint64(k[8:])) > limit {
 					break
 				}
@@ -174,7 +190,7 @@ func (s *Store) expireTrash() (n int, err error) {
 	if err != nil || len(due) == 0 {
 		return 0, err
 	}
-	return len(due), s.update(func(t *tx) error {
+	return len(due), s.deletion(func(t *tx) error {
 		for _, d := range due {
 			// Whatever the node says, this entry of the index is done with: damage
 			// must not keep the janitor at it for ever.
@@ -193,15 +209,15 @@ func (s *Store) expireTrash() (n int, err error) {
 	})
 }
 
-// expireUploads gives up to reapBatch upload targets up that are too old. An
+// expireUploads gives up to most upload targets up that are too old. An
 // unfinished revision goes with its target, and a file that never had content
 // goes with its last revision.
-func (s *Store) expireUploads() (n int, err error) {
+func (s *Store) expireUploads(most int) (n int, err error) {
 	var due []string
 	limit := s.opts.Now().Add(-s.opts.UploadTTL).Unix()
 	err = s.view(func(t *tx) error {
 		c := t.uploads.Cursor()
-		for k, v := c.First(); k != nil && len(due) < reapBatch; k, v = c.Next() {
+		for k, v := c.First(); k != nil && len(due) < most; k, v = c.Next() {
 			if u, err := decodeUpload(v); err != nil || u.allocated < limit {
 				due = append(due, string(k))
 			}
@@ -211,7 +227,7 @@ func (s *Store) expireUploads() (n int, err error) {
 	if err != nil || len(due) == 0 {
 		return 0, err
 	}
-	return len(due), s.update(func(t *tx) error {
+	return len(due), s.deletion(func(t *tx) error {
 		for _, token := range due {
 			if err := t.expireUpload(token); err != nil {
 				return err

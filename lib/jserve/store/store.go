@@ -17,6 +17,7 @@
 //	DIR/meta.db        the tree (bbolt); its file lock keeps a second server out
 //	DIR/blobs/xx/…     contents, by the first byte of the MD5
 //	DIR/uploads/…      bytes received so far, one file for each upload target
+//	DIR/reserve        room on the disk that only deletions get
 //
 // In the database every node sits under a key made of its parent's number, its
 // class, its folded name and its own number. So looking a name up is a prefix
@@ -174,6 +175,7 @@ func (s *Store) prepare() error {
 	if err != nil {
 		return err
 	}
+	_ = s.keepReserve() // the janitor will see what is wrong, and try again
 	return s.cleanUploads()
 }
 

@@ -111,7 +111,7 @@ func (s *Store) PurgeTrash(user string) (files, folders int, err error) {
 			return files, folders, err
 		}
 		var nf, nd int
-		err2 := s.update(func(t *tx) error {
+		err2 := s.deletion(func(t *tx) error {
 			nf, nd = 0, 0
 			u, err := t.user(user)
 			if err != nil {
