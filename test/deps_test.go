@@ -44,6 +44,7 @@ var ours = map[string][]string{
 	"lib/list":            {"lib/record", "lib/jfs"},
 	"lib/place":           {"lib/record", "lib/local"},
 	"lib/transfer":        {"lib/record", "lib/local", "lib/place", "lib/jfs"},
+	"lib/share":           {"lib/record", "lib/local", "lib/jfs"},
 	"lib/digest/md5lanes": nil,
 	// The server shares nothing with the client, so that they test each other.
 	"lib/jserve":       {"lib/jserve/store"},
@@ -63,6 +64,7 @@ var foreign = map[string]struct {
 }{
 	"github.com/spf13/cobra":         {[]string{"lib/command"}, "command lines are declared to lib/command, which makes help, man pages and completions of them"},
 	"github.com/spf13/pflag":         {[]string{"lib/command", "test/bench", "test/chaos"}, "command lines are declared to lib/command; flags come from its Flags"},
+	"github.com/mdp/qrterminal":      {[]string{"lib/command"}, "only lib/command draws on terminals"},
 	"github.com/mattn/go-isatty":     {[]string{"lib/command"}, "only lib/command knows whether a person is looking"},
 	"github.com/schollz/progressbar": {[]string{"lib/command"}, "programs report progress to lib/command, which draws it"},
 	"github.com/docker/go-units":     {[]string{"lib/command", "lib/report", "lib/transfer", "lib/jserve"}, "sizes are read and shown where people write and read them"},

@@ -52,6 +52,9 @@ func row(line []byte) string {
 		path += " -> " + r.Target
 	}
 	text := fmt.Sprintf("%-12s %10s  %s", word(&r), size, path)
+	if r.Link != "" && r.Error == nil {
+		text = r.Link + "  " + path
+	}
 	if r.Error != nil {
 		text += ": " + r.Error.Message
 	}

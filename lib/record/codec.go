@@ -136,6 +136,8 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 		raw.remote, err = text[string](value)
 	case "from":
 		r.From, err = text[string](value)
+	case "link":
+		r.Link, err = text[string](value)
 	case "from_raw":
 		raw.from, err = text[string](value)
 	case "action":
@@ -236,6 +238,7 @@ func (r *Record) append(b []byte) []byte {
 	b = appendTime(b, "deleted", r.Deleted)
 	b = appendName(b, "remote", r.Remote)
 	b = appendName(b, "from", r.From)
+	b = appendText(b, "link", r.Link)
 	b = appendText(b, "action", string(r.Action))
 	b = appendText(b, "reason", string(r.Reason))
 	b = appendText(b, "status", string(r.Status))

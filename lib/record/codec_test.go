@@ -16,7 +16,7 @@ var full = Record{
 	MTime: time.Date(2026, 1, 2, 3, 4, 5, 123456789, time.UTC), Mode: "0644", Ino: 1<<64 - 1,
 	CTime: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC), BTime: time.Date(2025, 1, 2, 3, 4, 6, 0, time.UTC),
 	MD5: "b1946ac92492d2347c6235b4d2611184", State: StateCompleted, Revision: 3,
-	Uploaded: time.Date(2026, 2, 2, 3, 4, 6, 0, time.UTC), Deleted: time.Date(2026, 2, 3, 0, 0, 0, 0, time.UTC), Remote: "/Jotta/Archive/a/b c.jpg", From: "/Jotta/Archive/c.jpg",
+	Uploaded: time.Date(2026, 2, 2, 3, 4, 6, 0, time.UTC), Deleted: time.Date(2026, 2, 3, 0, 0, 0, 0, time.UTC), Remote: "/Jotta/Archive/a/b c.jpg", From: "/Jotta/Archive/c.jpg", Link: "https://www.jottacloud.com/s/1",
 	Action: ActionPut, Reason: ReasonNew, Status: StatusFailed,
 	Transfer: &Transfer{Sent: 6, ResumedAt: 2, Took: 15 * time.Millisecond},
 	Error:    &Error{Class: ClassQuota, Message: "full", HTTP: 460, Retry: true, XID: "001886477694"},

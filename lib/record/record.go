@@ -118,6 +118,7 @@ type Record struct {
 
 	Remote   string // absolute remote path /device/mountpoint/…, in local names
 	From     string // likewise: where a move finds the entry
+	Link     string // public address of a shared entry
 	Action   Action
 	Reason   Reason
 	Status   Status

@@ -65,7 +65,9 @@ func EmptyTrash(ctx context.Context, out *record.Writer, service PathService, o 
 	defer listed.Close()
 	for info, err := range service.Trashed(ctx) {
 		if err == nil {
-			err = listed.Add(namedRecord(jfs.Path(info.Path), &info, record.ActionDelete))
+			rec := info.Record()
+			rec.Action = record.ActionDelete
+			err = listed.Add(rec)
 		}
 		if err != nil {
 			return errors.Join(err, n.close())
@@ -125,9 +127,12 @@ func (n *named) look(paths []jfs.Path, action record.Action) []*target {
 			if err == nil {
 				info, err = n.service.Stat(n.ctx, p)
 			}
-			rec := namedRecord(p, &info, action)
+			info.Path = string(p)
+			rec := info.Record()
+			rec.Action = action
 			switch {
 			case err != nil:
+				rec.Kind = record.KindFile // for all that is known
 			case action == record.ActionDelete && !info.Deleted.IsZero() && !n.o.Hard:
 				err = &jfs.Error{Op: "delete", Path: p, Class: record.ClassNotFound, Message: "it is in the trash already; --hard deletes it for good"}
 			case action == record.ActionRestore && info.Deleted.IsZero() && info.Kind == jfs.KindFile:
@@ -162,18 +167,6 @@ func distinct(paths []jfs.Path, alone bool) (all []jfs.Path) {
 		}
 	}
 	return all
-}
-
-func namedRecord(p jfs.Path, info *jfs.Info, action record.Action) *record.Record {
-	rec := &record.Record{Kind: record.KindDir, Path: string(p[1:]), Size: record.SizeUnknown, Remote: string(p), Action: action}
-	if info.Kind == jfs.KindFile || info.Kind == "" { // "": there is none
-		rec.Kind = record.KindFile
-	}
-	if info.Kind == jfs.KindFile {
-		rec.Size, rec.MD5, rec.MTime = info.Size, info.MD5, info.Modified
-		rec.State, rec.Revision, rec.Uploaded = info.State, info.Number, info.Updated
-	}
-	return rec
 }
 
 // count returns how many entries would go.
