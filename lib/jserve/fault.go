@@ -20,6 +20,7 @@ const (
 	effectStatus  effect = "status"     // written as the number alone
 	effectExpired effect = "expired"    // 401, as for an expired token
 	effectFull    effect = "full"       // 460, as for a full account
+	effectLocked  effect = "locked"     // 403, as for a locked account
 	effectCut     effect = "cut"        // the connection ends after n bytes of bodies, in whichever direction
 	effectCutIn   effect = "cut-in"     // … of the request's body
 	effectExpire  effect = "expired-in" // 401 after n bytes of the request's body, which are kept
@@ -100,7 +101,7 @@ func (r *faultRule) parseEffect(text string) error {
 	r.effect = effect(name)
 	var err error
 	switch r.effect {
-	case effectExpired, effectFull, effectMD5, effectCount, effectTrashCp:
+	case effectExpired, effectFull, effectLocked, effectMD5, effectCount, effectTrashCp:
 		if hasValue {
 			return fmt.Errorf("%s takes no value", name)
 		}
@@ -116,7 +117,7 @@ func (r *faultRule) parseEffect(text string) error {
 	default:
 		r.effect = effectStatus
 		if r.status, err = strconv.Atoi(text); err != nil || r.status < 400 || r.status > 599 {
-			return fmt.Errorf("unknown effect %q; there are statuses from 400 to 599, expired, expired-in=N, full, cut=N, cut-in=N, cut-out=N, short=N, md5, count, trash-copy, delay=D", text)
+			return fmt.Errorf("unknown effect %q; there are statuses from 400 to 599, expired, expired-in=N, full, locked, cut=N, cut-in=N, cut-out=N, short=N, md5, count, trash-copy, delay=D", text)
 		}
 	}
 	return nil

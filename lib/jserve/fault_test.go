@@ -93,6 +93,8 @@ func TestFaultStatuses(t *testing.T) {
 		{"mkdir:full", "POST", "/jfs/user01/Jotta/Archive/x?mkDir=true", 460, "Injected"},
 		{"allocate:full", "POST", "/files/v1/allocate", 460, `"code":460`},
 		{"allocate:full", "GET", "/jfs/user01/Jotta", 200, "Archive"},
+		{"mkdir:locked", "POST", "/jfs/user01/Jotta/Archive/x?mkDir=true", 403, "The account is locked"},
+		{"allocate:locked", "POST", "/files/v1/allocate", 403, `"code":403`},
 	}
 	for _, tt := range tests {
 		w := faulty(t, tt.rule)

@@ -266,6 +266,8 @@ func (c *call) disturb() error {
 		return errBadCredentials
 	case effectFull:
 		return &failure{status: statusQuota, exception: "QuotaExceededException", text: text}
+	case effectLocked:
+		return &failure{status: http.StatusForbidden, exception: "AccessDeniedException", text: "The account is locked. " + text}
 	case effectDelay:
 		return c.pause(rule.delay)
 	case effectMD5, effectCount:
