@@ -12,14 +12,14 @@ import (
 	"unicode/utf8"
 )
 
-// decode fills r from one line. The line must be a JSON object in valid UTF-8;
+// decode fills r, which is empty, from one line. The line must be a JSON object in valid UTF-8;
 // what it says is checked as far as every program relies on it.
 //
 // The members are taken apart by scanner, which leaves strings without escapes
 // where they are in the line: a record costs one copy of its line. The fuzz
 // test holds the result against encoding/json.
 func (r *Record) decode(line string) error {
-	*r = Record{Size: SizeUnknown, line: line}
+	r.Size, r.line = SizeUnknown, line
 	var raw rawNames
 	var wrong error // the first member that is not as it should be
 	err := eachMember(line, func(key, value string, member string) error {
@@ -212,42 +212,42 @@ func (r *Record) append(b []byte) []byte {
 	}
 	b = append(b, `{"kind":`...)
 	b = appendString(b, string(r.Kind))
-	b = appendName(b, "root", r.Root)
-	b = appendName(b, "path", r.Path)
+	b = appendName(b, `,"root":`, `,"root_raw":"`, r.Root)
+	b = appendName(b, `,"path":`, `,"path_raw":"`, r.Path)
 	if r.Kind == KindFile && r.Size >= 0 {
-		b = appendInt(b, "size", r.Size)
+		b = appendInt(b, `,"size":`, r.Size)
 	}
-	b = appendTime(b, "mtime", r.MTime)
-	b = appendText(b, "mode", r.Mode)
+	b = appendTime(b, `,"mtime":`, r.MTime)
+	b = appendText(b, `,"mode":`, r.Mode)
 	if r.Ino != 0 {
 		b = append(b, `,"ino":`...)
 		b = strconv.AppendUint(b, r.Ino, 10)
 	}
-	b = appendTime(b, "ctime", r.CTime)
-	b = appendTime(b, "btime", r.BTime)
-	b = appendName(b, "target", r.Target)
-	b = appendText(b, "md5", r.MD5)
+	b = appendTime(b, `,"ctime":`, r.CTime)
+	b = appendTime(b, `,"btime":`, r.BTime)
+	b = appendName(b, `,"target":`, `,"target_raw":"`, r.Target)
+	b = appendText(b, `,"md5":`, r.MD5)
 	if r.Ignored {
 		b = append(b, `,"ignored":true`...)
 	}
-	b = appendText(b, "state", r.State)
+	b = appendText(b, `,"state":`, r.State)
 	if r.Revision != 0 {
-		b = appendInt(b, "revision", r.Revision)
+		b = appendInt(b, `,"revision":`, r.Revision)
 	}
-	b = appendTime(b, "uploaded", r.Uploaded)
-	b = appendTime(b, "deleted", r.Deleted)
-	b = appendName(b, "remote", r.Remote)
-	b = appendName(b, "from", r.From)
-	b = appendText(b, "link", r.Link)
-	b = appendText(b, "action", string(r.Action))
-	b = appendText(b, "reason", string(r.Reason))
-	b = appendText(b, "status", string(r.Status))
+	b = appendTime(b, `,"uploaded":`, r.Uploaded)
+	b = appendTime(b, `,"deleted":`, r.Deleted)
+	b = appendName(b, `,"remote":`, `,"remote_raw":"`, r.Remote)
+	b = appendName(b, `,"from":`, `,"from_raw":"`, r.From)
+	b = appendText(b, `,"link":`, r.Link)
+	b = appendText(b, `,"action":`, string(r.Action))
+	b = appendText(b, `,"reason":`, string(r.Reason))
+	b = appendText(b, `,"status":`, string(r.Status))
 	if t := r.Transfer; t != nil {
-		b = appendInt(b, "sent", t.Sent)
+		b = appendInt(b, `,"sent":`, t.Sent)
 		if t.ResumedAt != 0 {
-			b = appendInt(b, "resumed_at", t.ResumedAt)
+			b = appendInt(b, `,"resumed_at":`, t.ResumedAt)
 		}
-		b = appendInt(b, "ms", t.Took.Milliseconds())
+		b = appendInt(b, `,"ms":`, t.Took.Milliseconds())
 	}
 	b = append(b, r.extra...)
 	if r.Error != nil {
@@ -266,12 +266,12 @@ func (e *Error) append(b []byte) []byte {
 	b = append(b, `,"message":`...)
 	b = appendString(b, e.Message)
 	if e.HTTP != 0 {
-		b = appendInt(b, "http", int64(e.HTTP))
+		b = appendInt(b, `,"http":`, int64(e.HTTP))
 	}
 	if e.Retry {
 		b = append(b, `,"retry":true`...)
 	}
-	b = appendText(b, "xid", e.XID)
+	b = appendText(b, `,"xid":`, e.XID)
 	return append(b, '}')
 }
 
@@ -332,9 +332,9 @@ func decodeEnd(line string) (End, error) {
 func (e *End) append(b []byte) []byte {
 	b = append(b, `{"kind":"end","v":1,"stage":`...)
 	b = appendString(b, e.Stage)
-	b = appendInt(b, "records", e.Records)
-	b = appendInt(b, "bytes", e.Bytes)
-	b = appendInt(b, "errors", e.Errors)
+	b = appendInt(b, `,"records":`, e.Records)
+	b = appendInt(b, `,"bytes":`, e.Bytes)
+	b = appendInt(b, `,"errors":`, e.Errors)
 	b = append(b, `,"complete":`...)
 	b = strconv.AppendBool(b, e.Complete)
 	if len(e.Scope) > 0 {
@@ -348,100 +348,49 @@ func (e *End) append(b []byte) []byte {
 		b = append(b, ']')
 	}
 	if e.Withheld != 0 {
-		b = appendInt(b, "withheld", e.Withheld)
+		b = appendInt(b, `,"withheld":`, e.Withheld)
 	}
 	if e.Stored != 0 {
-		b = appendInt(b, "stored", e.Stored)
+		b = appendInt(b, `,"stored":`, e.Stored)
 	}
 	b = append(b, e.extra...)
 	return append(b, '}')
 }
 
 // appendName adds a name, with its true bytes beside it when they are not
-// UTF-8, since JSON would make two such names equal.
-func appendName(b []byte, key, name string) []byte {
+// UTF-8, since JSON would make two such names equal. The keys are those of members,
+// with all that is around them.
+func appendName(b []byte, key, rawKey, name string) []byte {
 	if name == "" {
 		return b
 	}
-	b = appendKey(b, key)
-	b = appendString(b, name)
+	b = appendString(append(b, key...), name)
 	if utf8.ValidString(name) {
 		return b
 	}
-	b = append(b, `,"`...)
-	b = append(b, key...)
-	b = append(b, `_raw":"`...)
+	b = append(b, rawKey...)
 	b = base64.StdEncoding.AppendEncode(b, []byte(name))
 	return append(b, '"')
-}
-
-func appendKey(b []byte, key string) []byte {
-	b = append(b, `,"`...)
-	b = append(b, key...)
-	return append(b, `":`...)
 }
 
 func appendText(b []byte, key, s string) []byte {
 	if s == "" {
 		return b
 	}
-	return appendString(appendKey(b, key), s)
-}
-
-func appendInt(b []byte, key string, n int64) []byte {
-	return strconv.AppendInt(appendKey(b, key), n, 10)
+	return appendString(append(b, key...), s)
 }
 
 func appendTime(b []byte, key string, t time.Time) []byte {
 	if t.IsZero() {
 		return b
 	}
-	b = append(appendKey(b, key), '"')
+	b = append(append(b, key...), '"')
 	b = t.UTC().AppendFormat(b, time.RFC3339Nano)
 	return append(b, '"')
 }
 
-// appendString adds s as a JSON string. Control characters are escaped, and so
-// is everything that is not UTF-8, as U+FFFD.
-func appendString(b []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	b = append(b, '"')
-	plain := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			if r, n := utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || n > 1 {
-				i += n
-				continue
-			}
-			b = append(b, s[plain:i]...)
-			b = append(b, "\ufffd"...)
-			i++
-			plain = i
-			continue
-		}
-		if c >= 0x20 && c != '"' && c != '\\' && c != 0x7f {
-			i++
-			continue
-		}
-		b = append(b, s[plain:i]...)
-		switch c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '\n':
-			b = append(b, '\\', 'n')
-		case '\t':
-			b = append(b, '\\', 't')
-		case '\r':
-			b = append(b, '\\', 'r')
-		default:
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-		i++
-		plain = i
-	}
-	b = append(b, s[plain:]...)
-	return append(b, '"')
+func appendInt(b []byte, key string, n int64) []byte {
+	return strconv.AppendInt(append(b, key...), n, 10)
 }
 
 func text[T ~string](value string) (T, error) {
@@ -471,18 +420,6 @@ func number(value string) (int64, error) {
 	return n, nil
 }
 
-func timestamp(value string) (time.Time, error) {
-	s, err := text[string](value)
-	if err != nil || s == "" {
-		return time.Time{}, err
-	}
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("is not an RFC 3339 time: %s", clip(value))
-	}
-	return t.UTC(), nil
-}
-
 // digest checks an MD5 and brings it to lower case: old clients stored upper.
 func digest(value string) (string, error) {
 	s, err := text[string](value)
@@ -497,9 +434,19 @@ func ParseMD5(s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
-	valid := len(s) == 32
+	lower, valid := true, len(s) == 32
 	for i := 0; i < len(s) && valid; i++ {
-		valid = isHex(s[i])
+		c := s[i]
+		switch {
+		case c-'0' <= 9, c-'a' <= 5:
+		case c-'A' <= 5:
+			lower = false
+		default:
+			valid = false
+		}
+	}
+	if valid && lower {
+		return s, nil
 	}
 	if !valid {
 		return "", fmt.Errorf("is not an MD5 of 32 hex digits: %s", clip(strconv.Quote(s)))
@@ -526,4 +473,7 @@ func (r *Record) MarshalJSON() ([]byte, error) { return r.append(nil), nil }
 
 // UnmarshalJSON fills the record from one JSON object. It fails on what a
 // [Reader] would call malformed.
-func (r *Record) UnmarshalJSON(b []byte) error { return r.decode(string(bytes.TrimSpace(b))) }
+func (r *Record) UnmarshalJSON(b []byte) error {
+	*r = Record{}
+	return r.decode(string(bytes.TrimSpace(b)))
+}

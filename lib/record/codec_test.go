@@ -176,26 +176,78 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// typical is a record as it leaves jhash.
+var typical = Record{
+	Kind: KindFile, Root: "/home/me/photos", Path: "2025/holiday in Norway/IMG_20250704_123456.jpg", Size: 4_812_345,
+	MTime: full.MTime, Mode: "0644", Ino: 12_345_678, CTime: full.MTime, BTime: full.MTime, MD5: full.MD5,
+}
+
+// jsonRecord is the same for encoding/json, which the codec is measured against.
+type jsonRecord struct {
+	Kind  string    `json:"kind"`
+	Root  string    `json:"root,omitempty"`
+	Path  string    `json:"path"`
+	Size  *int64    `json:"size,omitempty"`
+	MTime time.Time `json:"mtime,omitzero"`
+	Mode  string    `json:"mode,omitempty"`
+	Ino   uint64    `json:"ino,omitempty"`
+	CTime time.Time `json:"ctime,omitzero"`
+	BTime time.Time `json:"btime,omitzero"`
+	MD5   string    `json:"md5,omitempty"`
+}
+
 func BenchmarkDecode(b *testing.B) {
-	line := string(full.append(nil))
-	b.SetBytes(int64(len(line)))
-	b.ReportAllocs()
-	for b.Loop() {
-		var r Record
-		if err := r.decode(line); err != nil {
-			b.Fatal(err)
-		}
+	for name, record := range map[string]*Record{"typical": &typical, "full": &full} {
+		line := string(record.append(nil))
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(line)))
+			b.ReportAllocs()
+			for b.Loop() {
+				var r Record
+				if err := r.decode(line); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
+	line := typical.append(nil)
+	b.Run("typical by encoding/json", func(b *testing.B) {
+		b.SetBytes(int64(len(line)))
+		b.ReportAllocs()
+		for b.Loop() {
+			var r jsonRecord
+			if err := json.Unmarshal(line, &r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 func BenchmarkEncode(b *testing.B) {
-	r := full
 	var buf []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = r.append(buf[:0])
+	for name, r := range map[string]*Record{"typical": &typical, "full": &full} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				buf = r.append(buf[:0])
+			}
+			b.SetBytes(int64(len(buf)))
+		})
 	}
-	b.SetBytes(int64(len(buf)))
+	var r jsonRecord
+	if err := json.Unmarshal(typical.append(nil), &r); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("typical by encoding/json", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			line, err := json.Marshal(&r)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(line)))
+		}
+	})
 }
 
 func Example() {

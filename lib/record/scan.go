@@ -24,20 +24,23 @@ func eachMember(line string, f func(key, value, member string) error) error {
 	for {
 		s.space()
 		start := s.at
+		s.escaped = false
 		if !s.str() {
 			return s.notJSON()
 		}
-		quoted := line[start:s.at]
+		key := line[start+1 : s.at-1]
+		if s.escaped {
+			var err error
+			if key, err = unescape[string](line[start:s.at]); err != nil {
+				return s.notJSON()
+			}
+		}
 		if !s.take(':') {
 			return s.notJSON()
 		}
 		s.space()
 		value := s.at
 		if !s.value(0) {
-			return s.notJSON()
-		}
-		key, err := text[string](quoted)
-		if err != nil {
 			return s.notJSON()
 		}
 		if err := f(key, line[value:s.at], line[start:s.at]); err != nil {
@@ -55,8 +58,9 @@ func eachMember(line string, f func(key, value, member string) error) error {
 
 // scanner walks over JSON text, checking its grammar (RFC 8259).
 type scanner struct {
-	text string
-	at   int
+	text    string
+	at      int
+	escaped bool // there was an escape
 }
 
 // maxDepth bounds nesting, so that hostile input cannot exhaust the stack.
@@ -83,7 +87,16 @@ func (s *scanner) space() {
 	}
 }
 
+// take takes c, and white space before it.
 func (s *scanner) take(c byte) bool {
+	if s.at < len(s.text) && s.text[s.at] == c { // as nearly always
+		s.at++
+		return true
+	}
+	return s.takeSpaced(c)
+}
+
+func (s *scanner) takeSpaced(c byte) bool {
 	s.space()
 	if s.at < len(s.text) && s.text[s.at] == c {
 		s.at++
@@ -96,31 +109,43 @@ func (s *scanner) str() bool {
 	if s.at >= len(s.text) || s.text[s.at] != '"' {
 		return false
 	}
-	for s.at++; s.at < len(s.text); s.at++ {
-		switch c := s.text[s.at]; {
-		case c == '"':
+	for s.at++; ; s.at++ {
+		s.at += plainPrefix(s.text[s.at:])
+		if s.at >= len(s.text) {
+			return false
+		}
+		switch kindOf[s.text[s.at]] {
+		case quoteByte:
 			s.at++
 			return true
-		case c < 0x20:
+		case controlByte:
 			return false
-		case c == '\\':
-			s.at++
-			if s.at >= len(s.text) {
-				return false
-			}
-			switch s.text[s.at] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-			case 'u':
-				for range 4 {
-					s.at++
-					if s.at >= len(s.text) || !isHex(s.text[s.at]) {
-						return false
-					}
-				}
-			default:
+		case backslashByte:
+			if !s.escape() {
 				return false
 			}
 		}
+	}
+}
+
+// escape takes an escape up to its last byte.
+func (s *scanner) escape() bool {
+	s.escaped = true
+	s.at++
+	if s.at >= len(s.text) {
+		return false
+	}
+	switch s.text[s.at] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return true
+	case 'u':
+		for range 4 {
+			s.at++
+			if s.at >= len(s.text) || !isHex(s.text[s.at]) {
+				return false
+			}
+		}
+		return true
 	}
 	return false
 }

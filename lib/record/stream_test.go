@@ -277,7 +277,7 @@ func TestSorterOnAFullDisk(t *testing.T) {
 }
 
 func BenchmarkFilter(b *testing.B) {
-	line := string(full.append(nil)) + "\n"
+	line := string(typical.append(nil)) + "\n"
 	b.SetBytes(int64(len(line)))
 	in := NewReader(&endless{line: line})
 	out := NewWriter(io.Discard, "jtest")
