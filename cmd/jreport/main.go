@@ -46,6 +46,7 @@ given, and exits 1 unless all are complete.`
 	f.StringVar(&o.source, "source", "", "the `DIR` that the report is about")
 	f.StringVar(&o.dest, "dest", "", "the `REMOTE` folder that the report is about")
 	f.StringVar(&o.started, "started", "", "when the run began, an RFC 3339 `TIME` (default now)")
+	f.StringVar(&o.proof, "proof", "", "the records are not of a backup but compare it: `all` of it by MD5, or slice N/OF as jverify did")
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "the records are a plan: print it, and keep no report")
 	f.BoolVar(&o.json, "json", false, "print reports as JSON")
 	// The report matters more than who reads along.
@@ -54,13 +55,16 @@ given, and exits 1 unless all are complete.`
 		if len(env.Args) > 0 {
 			return status(env, o)
 		}
+		if o.proof != "" {
+			return prove(env, o)
+		}
 		return run(env, o)
 	}))
 }
 
 type options struct {
-	file, previous, source, dest, started string
-	dryRun, json                          bool
+	file, previous, source, dest, started, proof string
+	dryRun, json                                 bool
 }
 
 func run(env *command.Env, o options) error {
@@ -125,6 +129,52 @@ func tell(env *command.Env, r *report.Report, o options) error {
 	return nil
 }
 
+// prove notes in the report of the last run what a comparison of the service with
+// the disk has shown.
+func prove(env *command.Env, o options) error {
+	var check report.Check
+	if o.proof != "all" {
+		slice, err := record.ParseSlice(o.proof)
+		if err != nil {
+			return command.Usagef("--proof: %v", err)
+		}
+		check.Slice = &slice
+	}
+	if o.previous == "" {
+		o.previous = o.file
+	}
+	problem := ""
+	err := env.Consume(func(in *record.Reader) error {
+		for rec := range in.All() {
+			check.Add(rec)
+		}
+		r, err := load(o.previous)
+		if r == nil {
+			r = &report.Report{Version: 1, Source: o.source, Dest: o.dest}
+		}
+		problem = check.Finish(r, in, time.Now())
+		if o.file != "" {
+			err = errors.Join(err, r.Save(o.file))
+		}
+		return err
+	})
+	if problem == "" {
+		if env.Watched() || env.Verbose() > 0 {
+			env.Printf("%s", check.Summary())
+		}
+		return err
+	}
+	for _, e := range check.Unproven {
+		if e.Class == "" { // who found an error has told of it
+			env.Errorf("%s: %s", e.Path, e.Why())
+		}
+	}
+	if check.OnlyChanging() {
+		return err
+	}
+	return errors.Join(err, command.Exit(command.ExitPartial, errors.New(problem)))
+}
+
 func status(env *command.Env, o options) error {
 	if env.Args[0] != "status" || len(env.Args) < 2 {
 		return command.Usagef("give status and the reports to print, or no arguments to read records")
@@ -142,7 +192,7 @@ func status(env *command.Env, o options) error {
 			continue
 		}
 		found++
-		incomplete = incomplete || !r.Complete || !r.Unfinished.IsZero() || r.Withheld > 0
+		incomplete = incomplete || !r.Complete || !r.Unfinished.IsZero() || r.Withheld > 0 || !r.Proof.Failed.IsZero()
 		if o.json {
 			err = json.NewEncoder(env.Stdout).Encode(r)
 		} else {

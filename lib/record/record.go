@@ -75,6 +75,7 @@ type Status string
 const (
 	StatusDone         Status = "done"
 	StatusDeduplicated Status = "deduplicated" // the service had the content; nothing was sent
+	StatusVerified     Status = "verified"     // read back from the service and found to be what is on disk
 	StatusSkipped      Status = "skipped"
 	StatusFailed       Status = "failed"
 )

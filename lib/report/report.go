@@ -46,6 +46,8 @@ type Report struct {
 	// known. It is not kept in the report but beside it; see [Load].
 	Unfinished time.Time `json:"unfinished,omitzero"`
 
+	Proof Proof `json:"proof,omitzero"`
+
 	added int64 // entries stored that were not there before
 
 	Counts    Counts  `json:"counts"`
@@ -176,7 +178,7 @@ func (r *Report) Finish(in *record.Reader, previous *Report, now time.Time) {
 	r.Complete = in.Clean() == nil && len(r.NotStored) == 0
 	r.Withheld = in.End().Withheld
 	if previous != nil {
-		r.LastComplete, r.Base = previous.LastComplete, previous.Base
+		r.LastComplete, r.Base, r.Proof = previous.LastComplete, previous.Base, previous.Proof
 	}
 	if r.Complete {
 		r.LastComplete = r.Ended

@@ -84,21 +84,29 @@ func (r *Report) lastComplete() string {
 	if r.LastComplete.IsZero() {
 		return "never"
 	}
-	return r.LastComplete.Local().Format("2006-01-02 15:04:05 MST")
+	return local(r.LastComplete)
 }
+
+// local shows a time to people.
+func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
 // WriteStatus answers when the tree was last stored whole, and what was not.
 func (r *Report) WriteStatus(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s -> %s\n", r.Source, r.Dest)
 	fmt.Fprintf(&b, "  last stored whole: %s\n", r.lastComplete())
+	b.WriteString(r.Proof.status())
+	if r.Ended.IsZero() { // nothing but a proof has been tried
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
 	state := "complete"
 	if !r.Complete {
 		state = "NOT complete"
 	}
-	fmt.Fprintf(&b, "  last run: %s, %s\n", r.Ended.Local().Format("2006-01-02 15:04:05 MST"), state)
+	fmt.Fprintf(&b, "  last run: %s, %s\n", local(r.Ended), state)
 	if !r.Unfinished.IsZero() {
-		fmt.Fprintf(&b, "  a run that began %s has not come to its end\n", r.Unfinished.Local().Format("2006-01-02 15:04:05 MST"))
+		fmt.Fprintf(&b, "  a run that began %s has not come to its end\n", local(r.Unfinished))
 	}
 	for line := range strings.SplitSeq(r.Summary(), "\n") {
 		fmt.Fprintf(&b, "  %s\n", line)

@@ -337,11 +337,10 @@ func changed(rec *record.Record, fi os.FileInfo) bool {
 	return !local.Unchanged(&same, fi)
 }
 
-// skipChanging leaves a file to the next run. That is no failure.
+// skipChanging leaves a file to the next run.
 func (u *uploads) skipChanging(rec *record.Record) error {
 	if rec.Reason == record.ReasonNew {
 		u.unsaved.Add(1)
 	}
-	rec.Status, rec.Reason = record.StatusSkipped, record.ReasonChanging
-	return nil
+	return leaveChanging(rec)
 }

@@ -1,0 +1,80 @@
+// Jverify reads back what is stored and compares it with what is on disk.
+//
+// Usage:
+//
+//	jdiff --dest REMOTE < tree.ndjson | jverify [--slice N/OF] [-j N] [--bwlimit RATE]
+//
+// Each record leaves when it has been dealt with. Nothing is stored or changed on
+// either side.
+package main
+
+import (
+	"context"
+	"os"
+
+	"jottatools/lib/command"
+	"jottatools/lib/connect"
+	"jottatools/lib/record"
+	"jottatools/lib/transfer"
+)
+
+const long = `Downloads the files that jdiff found to be the same on both sides, and compares them
+byte for byte with those on disk. A file that is the same leaves with the status
+"verified", one that is not with an error. Nothing is kept, and nothing changed.
+
+With --slice 3/30, only the third of thirty parts of the tree is read back: which
+part a file is in depends on its path alone. After thirty runs, each with the next
+slice, all has been read back.
+
+What is not the same by jdiff's word, for instance since it has changed after the
+last backup, passes through unchanged. A file that changes meanwhile leaves with
+the status "skipped" and the reason "changing".`
+
+const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jverify
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jverify --slice $(date +%d)/31`
+
+type options struct {
+	transfer.VerifyOptions
+	slice, bwlimit string
+	tps            float64
+}
+
+func main() {
+	cmd := command.New("jverify", "read back what is stored, and compare it with what is on disk")
+	cmd.Long, cmd.Example = long, example
+	var o options
+	f := cmd.Flags()
+	f.StringVar(&o.slice, "slice", "1/1", "read back slice `N/OF` only")
+	f.IntVarP(&o.Jobs, "jobs", "j", 6, "read back at most `N` files at once")
+	f.StringVar(&o.bwlimit, "bwlimit", "", "fetch at most `RATE` bytes a second: 512k, or a timetable")
+	f.Float64Var(&o.tps, "tpslimit", 0, "send at most `N` requests a second (0: no limit)")
+	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
+}
+
+func run(ctx context.Context, env *command.Env, o options) (err error) {
+	switch {
+	case len(env.Args) > 0:
+		return command.Usagef("jverify reads a plan from standard input; write: jwalk %s | jhash | jdiff --dest REMOTE | jverify", env.Args[0])
+	case o.Jobs < 1:
+		return command.Usagef("--jobs must be at least 1, not %d", o.Jobs)
+	case o.tps < 0:
+		return command.Usagef("--tpslimit must not be negative")
+	}
+	if o.Slice, err = record.ParseSlice(o.slice); err != nil {
+		return command.Usagef("--slice: %v", err)
+	}
+	if o.bwlimit != "" {
+		if o.Bandwidth, err = transfer.ParseBandwidth(o.bwlimit); err != nil {
+			return command.Usagef("--bwlimit: %v", err)
+		}
+	}
+	client, err := connect.Client(env, o.tps)
+	if err != nil {
+		return err
+	}
+	progress := env.Progress()
+	o.Expect, o.Progress, o.NoMore = progress.Expect, progress.Add, progress.ExpectNoMore
+	return env.Filter(func(in *record.Reader, out *record.Writer) error {
+		return transfer.Verify(ctx, in, out, client, o.VerifyOptions)
+	})
+}
