@@ -5,7 +5,7 @@
 //	jwalk DIR | jhash | jdiff --dest REMOTE > plan.ndjson
 //	jdiff A.ndjson B.ndjson
 //
-// Each record gets an action (put, mkdir, touch, delete, none; get with --reverse) and a reason.
+// Each record gets an action (put, mkdir, touch, move, delete, none; get with --reverse) and a reason.
 // Jdiff changes nothing: its output is the plan, which jput and jrm carry out,
 // now or later.
 package main

@@ -265,7 +265,7 @@ func (w *window) ReadAt(p []byte, off int64) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if off < w.read-int64(len(w.kept)) {
-		w.failed = &record.Error{Class: record.ClassNetwork, Retry: true, Message: fmt.Sprintf(
+		w.failed = &jfs.Error{Op: "send the stream", Class: record.ClassNetwork, Retry: true, Message: fmt.Sprintf(
 			"the connection broke, and the service has the first %d bytes only, of %d that were read; a stream cannot be rewound so far: run the command again with the same --md5 and --size, and it goes on there",
 			off, w.read)}
 		return 0, w.failed
