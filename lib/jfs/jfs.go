@@ -169,9 +169,10 @@ type signer struct {
 	userAgent   string
 }
 
-// maxRenewals bounds how often one request is signed anew: tokens that live no
-// longer than a request takes would have it signed for ever.
-const maxRenewals = 5
+// maxRenewals bounds how often one request is signed anew. Credentials say after
+// the first time that it is no use, unless they may have reached their end again: on
+// a busy machine a token that lives for a second does so several times.
+const maxRenewals = 20
 
 func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
 	for renewals := 0; ; renewals++ {

@@ -73,7 +73,7 @@ func TestSignedAnew(t *testing.T) {
 		{0, "[]", true},
 		{1, "[false]", true},
 		{2, "[false true]", true},
-		{100, "[false true true true true]", false},
+		{100, "[false" + strings.Repeat(" true", maxRenewals-1) + "]", false},
 	} {
 		c := new(counted)
 		customer, err := renewing(t, c, test.good).Customer(t.Context())
