@@ -2,7 +2,9 @@ package test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -10,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +25,25 @@ type account struct {
 	endpoint string
 	home     string
 	env      []string
+	log      lockedBuffer // of the server
+}
+
+// lockedBuffer is a buffer that can be read while it is written.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer // guarded by mu
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 // logIn starts a jserve and logs in.
@@ -32,8 +54,7 @@ func logIn(t *testing.T, flags ...string) *account {
 	server := exec.Command(filepath.Join(bin, "jserve"), append([]string{
 		"--data", filepath.Join(a.home, "store"), "--listen", "127.0.0.1:0", "--ready-file", ready, "--user", "tester"}, flags...)...)
 	server.Env = append(os.Environ(), "JSERVE_PASSWORD=secret")
-	var log bytes.Buffer
-	server.Stderr = &log
+	server.Stderr = &a.log
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -42,13 +63,13 @@ func logIn(t *testing.T, flags ...string) *account {
 	t.Cleanup(func() {
 		server.Process.Signal(os.Interrupt)
 		<-ended
-		if strings.Contains(log.String(), "DATA RACE") {
-			t.Error(log.String())
+		if strings.Contains(a.log.String(), "DATA RACE") {
+			t.Error(a.log.String())
 		}
 	})
 	address, err := awaitFile(ready, ended)
 	if err != nil {
-		t.Fatalf("jserve: %v: %s", err, log.String())
+		t.Fatalf("jserve: %v: %s", err, a.log.String())
 	}
 	a.endpoint = "http://" + strings.TrimSpace(address)
 	for _, entry := range os.Environ() {
@@ -246,4 +267,185 @@ func (f *folders) Read(p []byte) (int, error) {
 	n := copy(p, f.rest)
 	f.rest = f.rest[n:]
 	return n, nil
+}
+
+// TestUploadAcrossExpiries: one file, at a limited rate, while its token expires
+// twenty times, arrives with each byte sent once. JOTTA_UPLOAD_SIZE is its size in
+// bytes.
+func TestUploadAcrossExpiries(t *testing.T) {
+	const cuts = 20
+	size, seconds := int64(21<<18), int64(5)
+	if text := os.Getenv("JOTTA_UPLOAD_SIZE"); text != "" {
+		seconds = 60
+		var err error
+		if size, err = strconv.ParseInt(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := logIn(t, "--token-ttl", "1s", "--fault", fmt.Sprintf("upload:expired-in=%d", size/(cuts+1)+1))
+	tree := filepath.Join(a.home, "tree")
+	if err := os.Mkdir(tree, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(tree, "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.CopyN(f, rand.NewChaCha8([32]byte{}), size)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before := a.stats()
+	pipe := fmt.Sprintf("jwalk %s | jhash | jdiff --dest /Jotta/Archive/up | jput --bwlimit %d", tree, size/seconds)
+	cmd := exec.Command("sh", "-c", pipe)
+	cmd.Env = a.env
+	var messages bytes.Buffer
+	cmd.Stderr = &messages
+	out, err := cmd.Output()
+	if err != nil || messages.Len() > 0 {
+		t.Fatalf("%s: %v: %s", pipe, err, messages.String())
+	}
+	var file struct {
+		Status string
+		Sent   int64
+	}
+	line, _, _ := bytes.Cut(out, []byte("\n"))
+	if err := json.Unmarshal(line, &file); err != nil || file.Status != "done" {
+		t.Errorf("%v: %s", err, line)
+	}
+	after := a.stats()
+	refused, renewals := after.Errors["401"]-before.Errors["401"], after.Requests["token_refresh"]-before.Requests["token_refresh"]
+	// What was on its way when a refusal came is sent anew: it went to nobody.
+	t.Logf("%d bytes; %d sent, %d arrived; %d refused, %d renewals, %d reuses", size, file.Sent, after.UploadBytes, refused, renewals, after.TokenReuse)
+	if after.UploadBytes != size || refused < cuts || renewals < cuts || after.TokenReuse != 0 {
+		t.Error("want each byte to arrive once, and a renewal for each refusal")
+	}
+}
+
+// TestSecretsStayInside: nothing that any program prints at -vv, writes to a file
+// other than the store, or shows in the list of processes holds a token or a
+// password.
+func TestSecretsStayInside(t *testing.T) {
+	a := logIn(t, "--token-ttl", "1s", "-vv", "--fault", "allocate:expired:every=4,mkdir:503:every=5")
+	secrets := map[string]string{"the password": "secret-word-7", "basic": base64.StdEncoding.EncodeToString([]byte("tester:secret-word-7"))}
+	store := a.home + "/state/jottatools/default.token.json"
+	note := func() {
+		t.Helper()
+		data, err := os.ReadFile(store)
+		var l struct {
+			Access     string `json:"access_token"`
+			Refresh    string `json:"refresh_token"`
+			Generation int
+		}
+		if err == nil {
+			err = json.Unmarshal(data, &l)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets[fmt.Sprintf("access token %d", l.Generation)] = l.Access
+		secrets[fmt.Sprintf("refresh token %d", l.Generation)] = l.Refresh
+	}
+	note()
+	stop, watched := make(chan struct{}), make(chan []byte)
+	go func() { watched <- watchProcesses(stop) }()
+
+	tree := filepath.Join(a.home, "tree")
+	for i := range 20 {
+		name := filepath.Join(tree, fmt.Sprint(i%3), fmt.Sprint(i))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(name), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var printed bytes.Buffer
+	run := func(env []string, shell string) {
+		t.Helper()
+		cmd := exec.Command("bash", "-c", shell)
+		cmd.Env = append(a.env[:len(a.env):len(a.env)], env...)
+		out, err := cmd.CombinedOutput()
+		fmt.Fprintf(&printed, "$ %s\n%s(%v)\n", shell, out, err)
+	}
+	scripts, err := filepath.Abs("../scripts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	password := []string{"JOTTACLOUD_USERNAME=tester", "JOTTACLOUD_PASSWORD=secret-word-7"}
+	for _, format := range []string{"text", "json"} {
+		flags := " -vv --log-format " + format
+		pipe := strings.ReplaceAll("jwalk V "+tree+" | jhash V | jdiff V --dest /Jotta/Archive/"+format+" --prune | jput V | jrm V | jreport V", "V", flags)
+		run(nil, pipe)
+		note()
+		run(nil, "jlogin status"+flags+"; jlogin list"+flags+"; jlogin renew"+flags)
+		note()
+		run(password, pipe) // wrong, as it happens
+		run([]string{"JOTTA_ENDPOINT=http://127.0.0.1:9"}, pipe)
+		run(append(password, "JOTTA_ENDPOINT=http://127.0.0.1:9"), pipe)
+		run(nil, `curl -sS -u tester:secret -X POST "$JOTTA_ENDPOINT/_jserve/login-token" >token && jlogin --token-file token`+flags+`; jlogin --token-file token`+flags+`; jlogin <token`+flags+`; mv token `+store+`.used`)
+		note()
+		run(nil, "jlogin logout"+flags+`; curl -sS -u tester:secret -X POST "$JOTTA_ENDPOINT/_jserve/login-token" | jlogin`+flags)
+		note()
+	}
+	run([]string{"JOTTA_BIN=" + bin}, scripts+"/jottasync -vv "+tree+" /Jotta/Archive/sync; "+scripts+"/jottasync status")
+	note()
+	token, err := os.ReadFile(store + ".used")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets["login token"] = strings.TrimSpace(string(token))
+	plain, err := base64.RawURLEncoding.DecodeString(secrets["login token"])
+	var fields struct {
+		Secret string `json:"auth_token"`
+	}
+	if err := errors.Join(err, json.Unmarshal(plain, &fields)); err != nil {
+		t.Fatal(err)
+	}
+	secrets["authorization of the login token"] = fields.Secret
+	close(stop)
+
+	places := map[string][]byte{"what was printed": printed.Bytes(), "the list of processes": <-watched, "the log of jserve": []byte(a.log.String())}
+	err = filepath.WalkDir(a.home, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || strings.HasPrefix(path, store) {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		places[path] = data
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(places["what was printed"], []byte(`"stage":"jreport"`)) && !bytes.Contains(printed.Bytes(), []byte("uploaded")) {
+		t.Fatalf("the programs did not do their work:\n%s", printed.String())
+	}
+	for place, data := range places {
+		for name, secret := range secrets {
+			if secret == "" {
+				t.Fatalf("%s is empty", name)
+			}
+			if bytes.Contains(data, []byte(secret)) {
+				t.Errorf("%s is in %s", name, place)
+			}
+		}
+	}
+	t.Logf("looked for %d secrets in %d places", len(secrets), len(places))
+}
+
+// watchProcesses returns the command lines of all processes until stop is closed.
+func watchProcesses(stop <-chan struct{}) []byte {
+	var seen bytes.Buffer
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return seen.Bytes()
+		case <-tick.C:
+		}
+		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, name := range lines {
+			if line, err := os.ReadFile(name); err == nil && !bytes.Contains(seen.Bytes(), line) {
+				seen.Write(line)
+			}
+		}
+	}
 }

@@ -67,6 +67,7 @@ func main() {
 	cmd := command.New("jlogin", "log an account in and out, and show who is logged in")
 	cmd.Long, cmd.Example = long, example
 	cmd.Args, cmd.Verbs = "[status | list | logout | renew]", []string{"status", "list", "logout", "renew"}
+	cmd.Alone = true
 	var o options
 	f := cmd.Flags()
 	f.StringVar(&o.service, "service", "", "log in at the service `NAME`, in a browser")

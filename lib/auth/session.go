@@ -55,7 +55,7 @@ func Open(o Options) (*Session, error) {
 	}
 	s.o.Endpoint = s.current.Endpoint
 	if s.current.Ended != nil {
-		return nil, s.ended(context.Background())
+		return nil, s.ended(context.Background(), s.current.Ended.Why)
 	}
 	return s, nil
 }
@@ -69,7 +69,7 @@ func (l login) place() string {
 }
 
 // Endpoint returns the server that the login is for; empty means Jottacloud.
-func (s *Session) Endpoint() string { return s.current.Endpoint }
+func (s *Session) Endpoint() string { return s.o.Endpoint }
 
 // Authorize signs the request. It renews the login if need be.
 func (s *Session) Authorize(ctx context.Context, req *http.Request) error {
@@ -183,7 +183,7 @@ func (s *Session) renew(ctx context.Context) error {
 	}
 	switch {
 	case s.current.Ended != nil:
-		return s.ended(ctx)
+		return s.ended(ctx, s.current.Ended.Why)
 	case err == nil && s.current.Generation == before:
 		return unauthorized("the login was not renewed; log in again with %s", s.o.jlogin())
 	}
@@ -204,9 +204,8 @@ const toldFor = time.Minute
 
 // ended returns the error of a login that has ended. Of the programs in a pipe one
 // says so; it leaves a note for the others.
-func (s *Session) ended(ctx context.Context) error {
-	end := s.current.Ended
-	err := &Error{message: "the service has ended the login (" + printable(end.Why) + "); log in again with " + s.o.jlogin()}
+func (s *Session) ended(ctx context.Context, why string) error {
+	err := &Error{message: "the service has ended the login (" + printable(why) + "); log in again with " + s.o.jlogin()}
 	// If the note cannot be left there are two messages, and no harm is done.
 	_ = s.store.change(context.WithoutCancel(ctx), func(l *login) error {
 		if l.Ended == nil {
@@ -230,7 +229,7 @@ func (s *Session) Ended() error {
 	if err != nil || l.Ended == nil {
 		return nil
 	}
-	return s.ended(context.Background())
+	return s.ended(context.Background(), l.Ended.Why)
 }
 
 // Renew renews the login of a profile if it is still of a generation, and has the

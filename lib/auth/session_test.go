@@ -146,7 +146,7 @@ func classOf(err error) record.Class {
 // do, and stays ended for every process.
 func TestEnded(t *testing.T) {
 	w := newWorld(t)
-	s, other := w.logIn("ola"), w.open()
+	s, other, unused := w.logIn("ola"), w.open(), w.open()
 	l, _ := s.store.read()
 	if err := w.options().revoke(t.Context(), l); err != nil {
 		t.Fatal(err)
@@ -171,7 +171,7 @@ func TestEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	var told *Error
-	if err := s.Ended(); !errors.As(err, &told) || pipe() != 0 && !told.Told() {
+	if err := unused.Ended(); !errors.As(err, &told) || pipe() != 0 && !told.Told() {
 		t.Errorf("Ended() = %v, want it told", err)
 	}
 	w.pass(2 * toldFor)

@@ -30,6 +30,7 @@ type Command struct {
 	Example string   // indented lines of shell
 	Args    string   // the arguments in the usage line, such as "DIR…"
 	Verbs   []string // words that the shell completes the first argument to
+	Alone   bool     // it is no part of a pipe, whose programs speak for each other
 
 	cobra   *cobra.Command
 	version bool
@@ -90,7 +91,7 @@ func (c *Command) report(ctx context.Context, err error) int {
 	for _, e := range leaves(err) {
 		switch message := e.Error(); {
 		case message == "" || isBrokenPipe(e):
-		case isTold(e):
+		case isTold(e) && !c.Alone:
 			c.env.Infof("%s", message)
 		default:
 			c.env.Errorf("%s", message)

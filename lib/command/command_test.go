@@ -169,6 +169,40 @@ func TestReportPrintsEachErrorOnce(t *testing.T) {
 	}
 }
 
+type toldError struct{ error }
+
+func (toldError) Told() bool      { return true }
+func (e toldError) Unwrap() error { return e.error }
+
+// TestReportLeavesOutWhatWasTold: another program of the pipe has said it; the code
+// is the same.
+func TestReportLeavesOutWhatWasTold(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		c := New("jtest", "test")
+		c.Alone = alone
+		var stderr bytes.Buffer
+		c.env = Env{name: "jtest", ctx: context.Background(), logFormat: "text", Stderr: &stderr}
+		err := fmt.Errorf("list: %w", toldError{Exit(ExitAuth, errors.New("it has ended"))})
+		if code := c.report(context.Background(), err); code != ExitAuth || (stderr.Len() > 0) != alone {
+			t.Errorf("alone %v: code %d, printed %q", alone, code, stderr.String())
+		}
+	}
+}
+
+// TestBlame: why an input was cut off, if that is known, is the reason to exit for.
+func TestBlame(t *testing.T) {
+	env, _, _ := testEnv()
+	env.Stdin = strings.NewReader(input[:36])
+	env.Blame = func() error { return Exit(ExitAuth, errors.New("it has ended")) }
+	if code := exitCode(context.Background(), env.Filter(copyAll)); code != ExitAuth {
+		t.Errorf("code %d, want %d", code, ExitAuth)
+	}
+	env.Stdin = strings.NewReader(input)
+	if err := env.Filter(copyAll); err != nil {
+		t.Errorf("a whole input is blamed: %v", err)
+	}
+}
+
 func TestTable(t *testing.T) {
 	env, stdout, _ := testEnv()
 	table := &table{env: env}
