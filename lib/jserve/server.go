@@ -178,7 +178,6 @@ type call struct {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = r.WithContext(r.Context()) // net/http looks at the body of its own: whether to answer before all of it has come
 	c := &call{Server: s, r: r}
 	c.w = &response{ResponseWriter: w, stats: &s.stats, control: http.NewResponseController(w)}
 	c.w.extend()
