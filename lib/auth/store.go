@@ -145,6 +145,9 @@ func (l login) mayTell(address string) bool {
 // lock waits for the lock of the store, which goes with the process that has it.
 // The caller calls unlock.
 func (s store) lock(ctx context.Context) (unlock func(), err error) {
+	if !filepath.IsAbs(s.path) {
+		return nil, unauthorized("the login cannot be kept: neither XDG_STATE_HOME nor HOME is set")
+	}
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
 		return nil, unauthorized("the login cannot be kept: %w", err)
 	}

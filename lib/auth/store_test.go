@@ -128,6 +128,20 @@ func TestStaleLock(t *testing.T) {
 	}
 }
 
+// TestNoHome: a login is not written to wherever the program was started.
+func TestNoHome(t *testing.T) {
+	dir := StoreDir(func(string) string { return "" })
+	if _, err := (Options{Dir: dir}).withDefaults().store().lock(t.Context()); err == nil || !strings.Contains(err.Error(), "HOME is set") {
+		t.Errorf("lock() = %v", err)
+	}
+	for home, want := range map[string]string{"/s": "/s/jottatools", "s": "/h/.local/state/jottatools", "": "/h/.local/state/jottatools"} {
+		got := StoreDir(func(name string) string { return map[string]string{"XDG_STATE_HOME": home, "HOME": "/h"}[name] })
+		if runtime.GOOS != "windows" && got != want {
+			t.Errorf("StoreDir() = %s, want %s", got, want)
+		}
+	}
+}
+
 func TestProfiles(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"b", "a.1", "x-y_z"} {
