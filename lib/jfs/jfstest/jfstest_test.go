@@ -160,7 +160,7 @@ func TestRealService(t *testing.T) {
 // runLoginToken runs the suite with the account of a login token, in a scratch
 // folder that is removed for good at the end.
 func runLoginToken(t *testing.T, token, endpoint string) {
-	login, err := logIn(t.Context(), newTransport(t), token)
+	login, err := logIn(t, newTransport(t), token, endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
