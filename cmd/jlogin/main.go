@@ -52,7 +52,7 @@ const example = `  jlogin                                   # asks for a login t
   jlogin --profile work < token.txt
   jlogin --service telia_no
   jlogin status --json | jq .left
-  JOTTA_PROFILE=work jls /Jotta/Archive`
+  jottasync --profile work ~/papers`
 
 // options are the flags.
 type options struct {
