@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"runtime"
 	"sync"
 
 	"jottatools/lib/digest/md5lanes"
@@ -14,6 +15,7 @@ import (
 type queue struct {
 	write   func(result) // called by one goroutine at a time
 	workers int          // at work
+	shares  int          // that what waits is cut into: as many as can hash at once
 
 	mu      sync.Mutex // guards what follows, and done of each item
 	work    sync.Cond  // there may be something to take
@@ -40,7 +42,7 @@ type item struct {
 // newQueue returns a queue whose records are dealt with by so many workers. It must
 // be closed.
 func newQueue(workers int, work func(*queue), write func(result)) *queue {
-	q := &queue{write: write, workers: workers}
+	q := &queue{write: write, workers: workers, shares: min(workers, runtime.GOMAXPROCS(0))}
 	q.work.L, q.room.L = &q.mu, &q.mu
 	for range workers {
 		q.running.Go(func() { work(q) })
@@ -101,7 +103,7 @@ func (q *queue) take(inHand int, fits func(*record.Record) bool) *item {
 		q.work.Wait()
 	}
 	it := q.next
-	if it == nil || inHand > 0 && (inHand >= q.waiting/q.workers || !fits(it.rec)) {
+	if it == nil || inHand > 0 && (inHand >= q.waiting/q.shares || !fits(it.rec)) {
 		return nil
 	}
 	q.waiting--

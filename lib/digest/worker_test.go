@@ -145,7 +145,7 @@ func TestLargeFilesOnASlowDisk(t *testing.T) {
 
 // TestShares: the workers share what waits, rather than that the first takes all.
 func TestShares(t *testing.T) {
-	q := &queue{workers: 4, write: func(result) {}}
+	q := &queue{workers: 4, shares: 4, write: func(result) {}}
 	q.work.L, q.room.L = &q.mu, &q.mu
 	for range 10 {
 		q.put(&item{result: result{rec: &record.Record{Size: 1}}})
