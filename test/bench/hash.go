@@ -36,6 +36,6 @@ func hashers(w *world, tree tree, units float64) []rival {
 		rival{name: "jwalk | jhash", units: units, pipe: pipe{w.ours("jwalk", tree.dir), w.ours("jhash", "-j", jobs)}},
 		rival{name: "rclone hashsum", units: units, pipe: pipe{{"rclone", "hashsum", "MD5", "--checkers", jobs, tree.dir}}},
 		rival{name: "find | xargs md5sum", units: units, pipe: pipe{
-			{"find", tree.dir, "-type", "f", "-print0"}, {"xargs", "-0", "-n", "16", "-P", processors, "md5sum"}}},
+			{"find", tree.dir, "-type", "f", "-print0"}, {"xargs", "-0", "-n", "256", "-P", processors, "md5sum"}}},
 	)
 }

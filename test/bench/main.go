@@ -61,12 +61,18 @@ func jobs() []job {
 		hashLarge(),
 		hashSmall(),
 		walkMany(),
-		unchanged(),
+		unchanged(100_000),
+		unchanged(1_000_000),
 		firstUpload(20_000, 0, 6),
 		firstUpload(20_000, 0, 24),
 		firstUpload(2_000, 30*time.Millisecond, 6),
 		firstUpload(5_000, 30*time.Millisecond, 24),
 		largeUpload(),
+		manyRecords("jhash"),
+		manyRecords("jdiff", "--dest", archive),
+		manyRecords("jput"),
+		manyRecords("jrm"),
+		manyRecords("jreport", "-q"),
 	}
 }
 

@@ -54,12 +54,12 @@ func thousands(n int) string {
 }
 
 // unchanged is the run that a backup makes every night.
-func unchanged() job {
+func unchanged(files int) job {
 	return job{
-		name: "unchanged", title: "Nothing changed, 1,000,000 files", unit: "files", runs: 2,
+		name: fmt.Sprintf("unchanged-%d", files), title: "Nothing changed, " + thousands(files) + " files", unit: "files",
 		goal: "5 times as fast as rclone, with less than 150 MB in all programs together",
 		prepare: func(ctx context.Context, w *world) ([]rival, error) {
-			tree, err := w.tree(ctx, treeSpec{files: w.scale(1_000_000, 300), size: 100, alike: true})
+			tree, err := w.tree(ctx, treeSpec{files: w.scale(files, 300), size: 100, alike: true})
 			if err == nil {
 				err = w.serve(ctx)
 			}
