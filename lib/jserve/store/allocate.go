@@ -124,17 +124,24 @@ func (s *Store) Allocate(user string, p Path, c Content) (Allocation, error) {
 // unknown), is just what an unfinished upload lacks, that one is continued.
 // Source: docs/protocol.md, section 8.3.
 func (s *Store) AllocateRaw(user string, p Path, c Content, length int64) (Allocation, error) {
-	return s.allocate(func(t *tx) (Allocation, error) {
+	rest := false // the body is what is missing
+	a, err := s.allocate(func(t *tx) (Allocation, error) {
 		parents, n, err := t.ensureFile(user, p)
 		if err != nil {
 			return Allocation{}, err
 		}
-		if latest := n.Latest(); latest != nil && latest.State == Incomplete && latest.token != "" && c.same(latest) &&
-			length >= 0 && length != c.Size && length == c.Size-s.Received(latest) {
+		latest := n.Latest()
+		rest = latest != nil && latest.State == Incomplete && latest.token != "" && c.same(latest) &&
+			length >= 0 && length != c.Size && length == c.Size-s.Received(latest)
+		if rest {
 			return t.resume(parents, &n, &c)
 		}
 		return t.announce(parents, &n, &c)
 	})
+	if err == nil && rest {
+		a.Received = c.Size - length // more may have come since: the end of a broken connection
+	}
+	return a, err
 }
 
 func (s *Store) allocate(fn func(*tx) (Allocation, error)) (a Allocation, err error) {
