@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -575,5 +576,28 @@ func TestUploadCutByRefusal(t *testing.T) {
 	res = uploadPlan(t, f, UploadOptions{stuckAfter: 3, firstPause: time.Hour}, d.write(t, "g", "g"), d.write(t, "h", "h"))
 	if !errors.Is(res.err, jfs.ErrAuth) || res.messages != 0 {
 		t.Errorf("Upload = %v with %d messages, want ErrAuth and none", res.err, res.messages)
+	}
+}
+
+// readAts notes where a file is read.
+type readAts struct {
+	io.ReaderAt
+	lowest int64
+}
+
+func (r *readAts) ReadAt(p []byte, off int64) (int, error) {
+	r.lowest = min(r.lowest, off)
+	return r.ReaderAt.ReadAt(p, off)
+}
+
+// An upload that is taken up does not read again what the service has.
+func TestResumeSeeks(t *testing.T) {
+	f, d := newFake(), newTree(t)
+	rec := d.write(t, "f", "hello world")
+	f.files[dest+"/f"] = &stored{content: contentOf(rec), data: []byte("hello ")}
+	source := &readAts{strings.NewReader("hello world"), rec.Size}
+	sent, err := (&Sender{Service: f}).Send(t.Context(), dest+"/f", contentOf(rec), Source{ReaderAt: source})
+	if err != nil || sent.Bytes != 5 || sent.ResumedAt != 6 || source.lowest != 6 {
+		t.Errorf("Send = %+v, %v, and read from %d on, want from 6", sent, err, source.lowest)
 	}
 }
