@@ -230,6 +230,9 @@ func (w *world) checkedRun(ctx context.Context, p *plan, dice *rand.Rand) (code 
 	}
 	w.say("  exit %d", code)
 	w.codes[code]++
+	if code == 2 {
+		return code, errors.New("jottasync takes its own commands for wrong usage")
+	}
 	if err := calm(); err != nil {
 		return code, err
 	}
