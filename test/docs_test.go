@@ -200,7 +200,9 @@ func TestCommandsInPages(t *testing.T) {
 	for _, program := range programs(t) {
 		helps[program] = help(t, program)
 	}
-	helps["jottasync"] = help(t, "jottasync")
+	for _, script := range []string{"jottasync", "jottarestore"} {
+		helps[script] = help(t, script)
+	}
 	checked := 0
 	for _, page := range findFiles(t, "*.md") {
 		for block := range codeBlocks(readDoc(t, page)) {
@@ -245,18 +247,21 @@ func programs(t *testing.T) []string {
 	return names
 }
 
-// TestManPageOfJottasync compares the flags of the man page with those of the
-// script's help.
-func TestManPageOfJottasync(t *testing.T) {
-	page, text := readDoc(t, "docs/man/jottasync.1"), help(t, "jottasync")
-	for _, match := range longFlag.FindAllStringSubmatch(text, -1) {
-		if !strings.Contains(page, "Fl "+match[1][1:]) && !strings.Contains(page, ", "+match[1][1:]) {
-			t.Errorf("docs/man/jottasync.1 does not explain %s", match[1])
+// TestManPagesOfScripts compares the flags of the man pages with those of the
+// scripts' help.
+func TestManPagesOfScripts(t *testing.T) {
+	for _, script := range []string{"jottasync", "jottarestore"} {
+		name := "docs/man/" + script + ".1"
+		page, text := readDoc(t, name), help(t, script)
+		for _, match := range longFlag.FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(page, "Fl "+match[1][1:]) && !strings.Contains(page, ", "+match[1][1:]) {
+				t.Errorf("%s does not explain %s", name, match[1])
+			}
 		}
-	}
-	for _, match := range regexp.MustCompile(`(?m)^\.It (?:Fl [a-z] , |Fl )(-[a-z-]+)`).FindAllStringSubmatch(page, -1) {
-		if !strings.Contains(text, "-"+match[1]) {
-			t.Errorf("docs/man/jottasync.1 explains -%s, which jottasync --help does not have", match[1])
+		for _, match := range regexp.MustCompile(`(?m)^\.It (?:Fl [a-z] , |Fl )(-[a-z-]+)`).FindAllStringSubmatch(page, -1) {
+			if !strings.Contains(text, "-"+match[1]) {
+				t.Errorf("%s explains -%s, which %s --help does not have", name, match[1], script)
+			}
 		}
 	}
 }

@@ -47,6 +47,7 @@ given, and exits 1 unless all are complete.`
 	f.StringVar(&o.dest, "dest", "", "the `REMOTE` folder that the report is about")
 	f.StringVar(&o.started, "started", "", "when the run began, an RFC 3339 `TIME` (default now)")
 	f.StringVar(&o.proof, "proof", "", "the records are not of a backup but compare it: `all` of it by MD5, or slice N/OF as jverify did")
+	f.BoolVar(&o.restore, "restore", false, "the run goes from the service to the disk")
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "the records are a plan: print it, and keep no report")
 	f.BoolVar(&o.json, "json", false, "print reports as JSON")
 	// The report matters more than who reads along.
@@ -64,11 +65,11 @@ given, and exits 1 unless all are complete.`
 
 type options struct {
 	file, previous, source, dest, started, proof string
-	dryRun, json                                 bool
+	dryRun, json, restore                        bool
 }
 
 func run(env *command.Env, o options) error {
-	r := report.Report{Source: o.source, Dest: o.dest, Started: time.Now().UTC()}
+	r := report.Report{Restore: o.restore, Source: o.source, Dest: o.dest, Started: time.Now().UTC()}
 	if o.started != "" {
 		started, err := time.Parse(time.RFC3339, o.started)
 		if err != nil {

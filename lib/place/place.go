@@ -289,7 +289,7 @@ func InTheWay(info fs.FileInfo, path string) *record.Error {
 	case mode&fs.ModeSymlink != 0:
 		what = "a symbolic link"
 	}
-	return &record.Error{Class: record.ClassKindConflict, Message: path + ": " + what + " is in its place; move it away first"}
+	return &record.Error{Class: record.ClassKindConflict, Message: what + " is in the place of " + path + "; move it away first"}
 }
 
 // at returns an error of the system as one about path: package os names only

@@ -24,14 +24,15 @@ const maxListed = 1000
 
 // Report is what a run came to.
 type Report struct {
-	Version int       `json:"v"` // 1
+	Version int       `json:"v"`                 // 1
+	Restore bool      `json:"restore,omitempty"` // the run went from the service to the disk
 	Source  string    `json:"source"`
 	Dest    string    `json:"dest"`
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
 
 	// Complete: the whole source was read, and every file of it that is not left
-	// out by a rule is on the service as it is on disk.
+	// out by a rule is at the destination as it is there.
 	Complete     bool      `json:"complete"`
 	LastComplete time.Time `json:"last_complete,omitzero"` // end of the last complete run, this one included
 	Incomplete   string    `json:"incomplete,omitempty"`   // why the stream proves nothing, if so
@@ -64,6 +65,9 @@ type Counts struct {
 	Same         int64 `json:"same"` // files that needed nothing
 	Uploaded     int64 `json:"uploaded"`
 	Deduplicated int64 `json:"deduplicated"` // stored without sending: the service had the content
+	Fetched      int64 `json:"fetched,omitempty"`
+	Linked       int64 `json:"linked,omitempty"` // symbolic links made
+	Kept         int64 `json:"kept,omitempty"`   // local files that are newer than what is stored, or not stored at all
 	Touched      int64 `json:"touched"`
 	Moved        int64 `json:"moved"` // on the service, without sending
 	Made         int64 `json:"made"`  // folders
@@ -98,6 +102,12 @@ func (r *Report) Add(rec *record.Record) {
 	case rec.Error == nil && rec.Ignored:
 		c.Ignored++
 		return
+	case rec.Error == nil && rec.Kind == record.KindSymlink && rec.Status == record.StatusDone:
+		c.Linked++
+		return
+	case rec.Error == nil && rec.Action == record.ActionNone && rec.Reason == record.ReasonGone:
+		c.Kept++
+		return
 	case rec.Error == nil && rec.Kind == record.KindSymlink:
 		c.Symlinks++
 		return
@@ -126,12 +136,17 @@ func (r *Report) Add(rec *record.Record) {
 	case rec.Reason == record.ReasonChanging:
 		c.Changing++
 		r.notStored(rec)
+	case rec.Reason == record.ReasonNewer:
+		c.Kept++
+		r.notStored(rec)
 	case rec.Action == record.ActionNone:
 		if rec.Kind == record.KindFile {
 			c.Same++
 		}
 	case rec.Status == record.StatusDone && rec.Action == record.ActionPut:
 		c.Uploaded++
+	case rec.Status == record.StatusDone && rec.Action == record.ActionGet:
+		c.Fetched++
 	case rec.Status == record.StatusDeduplicated:
 		c.Deduplicated++
 	case rec.Status == record.StatusDone && rec.Action == record.ActionTouch:

@@ -19,8 +19,8 @@ func (r *Report) Summary() string {
 		n    int64
 		what string
 	}{
-		{c.Uploaded, "uploaded"}, {c.Deduplicated, "already on the service"}, {c.Touched, "touched"}, {c.Moved, "moved"}, {c.Made, "folders made"},
-		{c.Deleted, "deleted"}, {c.Same, "unchanged"},
+		{c.Uploaded, "uploaded"}, {c.Fetched, "fetched"}, {c.Linked, "symbolic links made"}, {c.Deduplicated, "already on the service"}, {c.Touched, "touched"}, {c.Moved, "moved"}, {c.Made, "folders made"},
+		{c.Deleted, "deleted"}, {c.Same, "unchanged"}, {c.Kept, "local ones kept"},
 	} {
 		if part.n > 0 {
 			did = append(did, fmt.Sprintf("%d %s", part.n, part.what))
@@ -30,7 +30,7 @@ func (r *Report) Summary() string {
 	if len(did) > 0 {
 		text += ": " + strings.Join(did, ", ")
 	}
-	text += fmt.Sprintf("; %s sent in %s", bytes(c.Sent), r.Ended.Sub(r.Started).Round(100*time.Millisecond))
+	text += fmt.Sprintf("; %s %s in %s", bytes(c.Sent), r.choose("sent", "fetched"), r.Ended.Sub(r.Started).Round(100*time.Millisecond))
 	if left := r.leftOut(); left != "" {
 		text += "\n" + left
 	}
@@ -65,19 +65,22 @@ func (r *Report) Problems() (text string, failed bool) {
 	c := &r.Counts
 	var parts []string
 	if n := c.Failed + c.Pending; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d entries not stored", n))
+		parts = append(parts, fmt.Sprintf("%d entries not %s", n, r.choose("stored", "restored")))
 	}
 	if r.Incomplete != "" {
 		parts = append(parts, "the run did not see the whole tree")
 	}
 	failed = len(parts) > 0
+	if c.Kept > 0 && len(r.NotStored) > 0 {
+		parts, failed = append(parts, "newer local files were left as they are"), true
+	}
 	if n := c.Changing + c.Blocked; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d entries left to the next run", n))
 	}
 	if len(parts) == 0 {
 		parts, failed = append(parts, "some entries could not be read"), true
 	}
-	return strings.Join(parts, "; ") + "; last stored whole: " + r.lastComplete(), failed
+	return strings.Join(parts, "; ") + "; last " + r.choose("stored", "restored") + " whole: " + r.lastComplete(), failed
 }
 
 func (r *Report) lastComplete() string {
@@ -94,7 +97,7 @@ func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MS
 func (r *Report) WriteStatus(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s -> %s\n", r.Source, r.Dest)
-	fmt.Fprintf(&b, "  last stored whole: %s\n", r.lastComplete())
+	fmt.Fprintf(&b, "  last %s whole: %s\n", r.choose("stored", "restored"), r.lastComplete())
 	b.WriteString(r.Proof.status())
 	if r.Ended.IsZero() { // nothing but a proof has been tried
 		_, err := io.WriteString(w, b.String())
@@ -118,7 +121,7 @@ func (r *Report) WriteStatus(w io.Writer) error {
 		fmt.Fprintf(&b, "  the run did not see the whole tree: %s\n", r.Incomplete)
 	}
 	if len(r.NotStored) > 0 {
-		b.WriteString("  not stored:\n")
+		fmt.Fprintf(&b, "  not %s:\n", r.choose("stored", "restored"))
 	}
 	for _, e := range r.NotStored {
 		why := e.Message
@@ -134,12 +137,22 @@ func (r *Report) WriteStatus(w io.Writer) error {
 	return err
 }
 
+// choose returns the word for a run to the service, or for one from it.
+func (r *Report) choose(store, restore string) string {
+	if r.Restore {
+		return restore
+	}
+	return store
+}
+
 func explain(reason record.Reason) string {
 	switch reason {
 	case record.ReasonChanging:
 		return "it was changing while it was read; the next run takes it"
 	case record.ReasonBlocked:
 		return "an entry of another kind was in the way; the next run takes it"
+	case record.ReasonNewer:
+		return "the local file is newer than what is stored, and was left as it is; --overwrite replaces it"
 	case "":
 		return "the run ended before its turn"
 	}

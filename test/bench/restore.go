@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+)
+
+// stored makes a tree on a server of its own, and nothing else that is new.
+func (w *world) stored(ctx context.Context, spec treeSpec) (tree, error) {
+	t, err := w.tree(ctx, spec)
+	if err == nil {
+		err = w.serve(ctx)
+	}
+	if err == nil {
+		err = w.do(ctx, "", os.DevNull, w.ours("jwalk", t.dir), w.ours("jhash"), w.ours("jdiff", "--dest", archive), w.ours("jput", "-j", "16"))
+	}
+	return t, err
+}
+
+// restoreSmall brings a tree of small files back into an empty folder.
+func restoreSmall() job {
+	return job{
+		name: "restore-small", title: "Restore of 20,000 small files, 6 parallel", unit: "files", goal: "1.5 times as fast as rclone",
+		prepare: func(ctx context.Context, w *world) ([]rival, error) {
+			tree, err := w.stored(ctx, treeSpec{files: w.scale(20_000, 50)})
+			return w.restorers(float64(tree.files), tree.dir), err
+		},
+	}
+}
+
+// restoreLarge brings one large file back.
+func restoreLarge() job {
+	return job{
+		name: "restore-large", title: "Restore of one file of 4 GiB", unit: "MB", runs: 3, goal: "at least as fast as rclone",
+		prepare: func(ctx context.Context, w *world) ([]rival, error) {
+			tree, err := w.stored(ctx, treeSpec{files: 1, size: int64(w.scale(4<<30, 4<<20))})
+			return w.restorers(float64(tree.bytes)/1e6, tree.dir), err
+		},
+	}
+}
+
+// restorers are the rivals that bring jotta:tree back. What they made is compared
+// with dir, and gone before the next one begins.
+func (w *world) restorers(units float64, dir string) []rival {
+	back := w.path("back")
+	before := func(context.Context) error { return os.RemoveAll(back) }
+	after := func(ctx context.Context) error {
+		return w.do(ctx, "", os.DevNull, []string{"diff", "-r", dir, back})
+	}
+	return installed(
+		rival{name: "jls | jget", units: units, before: before, after: after, out: w.path("got"), pipe: pipe{w.ours("jls", archive), w.ours("jget", "-C", back, "-j", "6")}},
+		rival{name: "rclone copy", units: units, before: before, after: after, pipe: pipe{{"rclone", "copy", "--transfers", "6", "--checkers", "6", "jotta:tree", back}}},
+	)
+}
+
+// listMany lists a large tree.
+func listMany() job {
+	return job{
+		name: "list", title: "List 200,000 stored files", unit: "files", goal: "5 times as fast as rclone, with at most 64 MB",
+		prepare: func(ctx context.Context, w *world) ([]rival, error) {
+			tree, err := w.stored(ctx, treeSpec{files: w.scale(200_000, 300), size: 100, alike: true})
+			units := float64(tree.files)
+			return installed(
+				rival{name: "jls", units: units, out: w.path("listing"), pipe: pipe{w.ours("jls", archive)}},
+				rival{name: "rclone lsf -R --fast-list", units: units, out: filepath.Join(w.dir, "listing"), pipe: pipe{{"rclone", "lsf", "-R", "--fast-list", "jotta:tree"}}},
+			), err
+		},
+	}
+}
