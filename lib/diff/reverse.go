@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 
 	"jottatools/lib/record"
 )
@@ -69,7 +70,7 @@ func (b *wayBack) admit(l *record.Record) (bool, error) {
 }
 
 func (b *wayBack) yield(loser *record.Record, winner string) error {
-	b.twins = twins{last: winner}
+	b.twins = twins{last: strings.TrimSuffix(dir(winner), "/")}
 	return b.alone(loser)
 }
 

@@ -143,7 +143,7 @@ func TestCutShort(t *testing.T) {
 
 // TestMemoryStaysFlat lists a folder with a great many entries.
 func TestMemoryStaysFlat(t *testing.T) {
-	const entries = 150_000
+	const entries = 50_000
 	f := &manyEntries{n: entries}
 	var most uint64
 	n := 0
