@@ -47,3 +47,6 @@ func (c *counter) Set(text string) error {
 func SizeVar(f *pflag.FlagSet, p *int64, name, usage string) {
 	f.Var((*size)(p), name, usage)
 }
+
+// FormatSize returns a number of bytes as people read it, such as "1.5GiB".
+func FormatSize(n int64) string { return units.BytesSize(float64(n)) }

@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package command
+
+import "syscall"
+
+// dup makes the descriptor to stand for what from does.
+func dup(from, to int) error { return syscall.Dup2(from, to) }
