@@ -46,6 +46,11 @@ var ours = map[string][]string{
 	"lib/transfer":        {"lib/record", "lib/local", "lib/place", "lib/jfs"},
 	"lib/share":           {"lib/record", "lib/local", "lib/jfs"},
 	"lib/digest/md5lanes": nil,
+	// The mount is no filter: it sends single files with the sender of the uploads.
+	"lib/mount":           {"lib/record", "lib/jfs", "lib/transfer", "lib/mount/chunks", "lib/mount/readahead", "lib/mount/spool"},
+	"lib/mount/chunks":    nil,
+	"lib/mount/readahead": {"lib/mount/chunks"},
+	"lib/mount/spool":     {"lib/record"},
 	// The server shares nothing with the client, so that they test each other.
 	"lib/jserve":       {"lib/jserve/store"},
 	"lib/jserve/store": nil,
@@ -75,12 +80,13 @@ var foreign = map[string]struct {
 	"golang.org/x/time":              {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service and what they carry are limited"},
 	"go.etcd.io/bbolt":               {[]string{"lib/jserve/store"}, "the store is the only package that knows its database"},
 	"github.com/google/renameio":     {[]string{"lib/report"}, "only reports are replaced in such a simple way"},
-	"github.com/gofrs/flock":         {[]string{"lib/digest", "lib/auth"}, "only the hash cache and the token store need locks of their own"},
+	"github.com/gofrs/flock":         {[]string{"lib/digest", "lib/auth", "lib/mount/spool"}, "only the hash cache, the token store and the spool of the mount need locks of their own"},
 	"golang.org/x/oauth2":            {[]string{"lib/auth"}, "only lib/auth logs in"},
 	"golang.org/x/term":              {[]string{"lib/command"}, "only lib/command speaks to a terminal"},
 	"github.com/pelletier/go-toml":   {[]string{"lib/config"}, "only lib/config reads the configuration"},
 	"golang.org/x/image":             {[]string{"lib/jserve"}, "only the thumbnails of the server are scaled"},
-	"golang.org/x/sys":               {[]string{"lib/local", "lib/jserve/store", "lib/digest/md5lanes"}, "what the systems differ in is known to lib/local, and to the store of the server; what processors differ in, to the hashing in lanes"},
+	"golang.org/x/sys":               {[]string{"lib/local", "lib/jserve/store", "lib/digest/md5lanes", "lib/mount"}, "what the systems differ in is known to lib/local, to the store of the server and to the mount; what processors differ in, to the hashing in lanes"},
+	"github.com/hanwen/go-fuse":      {[]string{"lib/mount"}, "only the mount knows of FUSE"},
 	"golang.org/x/text":              {[]string{"lib/diff"}, "only the brake on deletion folds names more loosely than the record does"},
 }
 

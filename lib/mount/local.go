@@ -1,0 +1,197 @@
+//go:build linux
+
+package mount
+
+import (
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"jottatools/lib/mount/chunks"
+	"jottatools/lib/mount/spool"
+)
+
+// errDropped says that a local content is not there any more, since the service
+// has all of it.
+var errDropped = errors.New("the local content has been dropped")
+
+// local is the content of a file on local disk, in the spool, until the service
+// has it.
+type local struct {
+	file *spool.File
+	size atomic.Int64
+
+	mu        sync.RWMutex // read-locked while the content is read or written; guards what follows
+	mtime     time.Time
+	dropped   bool   // and file closed
+	version   uint64 // counts changes of content and time
+	committed uint64 // the version that survives
+	sent      uint64 // the version that the service has
+	digest    digest
+}
+
+// digest is what was found out about a version of a content.
+type digest struct {
+	version uint64
+	md5     string
+	sums    []uint32
+}
+
+func newLocal(file *spool.File, size int64, modified time.Time) *local {
+	l := &local{file: file, mtime: modified, version: 1}
+	l.size.Store(size)
+	return l
+}
+
+func (l *local) modified() time.Time {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.mtime
+}
+
+// readAt reads as io.ReaderAt does.
+func (l *local) readAt(p []byte, offset int64) (int, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.dropped {
+		return 0, errDropped
+	}
+	return l.file.ReadAt(p, offset)
+}
+
+// change writes to the content with write.
+func (l *local) change(write func(*spool.File) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dropped {
+		return errDropped
+	}
+	err := write(l.file)
+	size, _, statErr := l.file.Stat()
+	if statErr == nil {
+		l.size.Store(size)
+	}
+	l.version++
+	l.mtime = time.Now()
+	return errors.Join(err, statErr)
+}
+
+func (l *local) writeAt(p []byte, offset int64) (n int, err error) {
+	err = l.change(func(f *spool.File) (err error) {
+		n, err = f.WriteAt(p, offset)
+		return err
+	})
+	return n, err
+}
+
+func (l *local) truncate(size int64) error {
+	return l.change(func(f *spool.File) error { return f.Truncate(size) })
+}
+
+// setModified gives the content a time. It is part of what is sent.
+func (l *local) setModified(t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dropped {
+		return errDropped
+	}
+	l.mtime = t
+	l.version++
+	if l.digest.version == l.version-1 {
+		l.digest.version++ // the content is the same
+	}
+	return l.file.SetModified(t)
+}
+
+// commit makes the content as it is survive, noted for path.
+func (l *local) commit(path string) error {
+	l.mu.RLock()
+	version, done := l.version, l.committed == l.version || l.dropped
+	modified := l.mtime
+	l.mu.RUnlock()
+	if done {
+		return nil
+	}
+	// The time on disk is that of the last write, or what was set.
+	if err := l.file.SetModified(modified); err != nil {
+		return err
+	}
+	if err := l.file.Commit(path); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.committed = max(l.committed, version)
+	return nil
+}
+
+// state returns which version there is and whether the service has it.
+func (l *local) state() (version uint64, sent bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.version, l.sent == l.version
+}
+
+// errChanged says that a content changed while it was hashed.
+var errChanged = errors.New("the content changed while it was read")
+
+// hash returns the digest of a version, if it is still that one.
+func (l *local) hash(version uint64) (digest, int64, error) {
+	l.mu.RLock()
+	known := l.digest
+	l.mu.RUnlock()
+	size := l.size.Load()
+	if known.version == version {
+		return known, size, nil
+	}
+	var sums chunks.Summer
+	hash := md5.New()
+	buffer := make([]byte, 256<<10)
+	for offset := int64(0); ; {
+		n, err := l.readAt(buffer, offset)
+		hash.Write(buffer[:n])
+		sums.Write(buffer[:n])
+		offset += int64(n)
+		if err == io.EOF {
+			size = offset
+			break
+		}
+		if err != nil {
+			return digest{}, 0, err
+		}
+		if now, _ := l.state(); now != version {
+			return digest{}, 0, errChanged
+		}
+	}
+	found := digest{version, hex.EncodeToString(hash.Sum(nil)), sums.Sums()}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.version != version {
+		return digest{}, 0, errChanged
+	}
+	l.digest = found
+	return found, size, nil
+}
+
+// markSent notes that the service has a version.
+func (l *local) markSent(version uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent = max(l.sent, version)
+}
+
+// drop ends the local content: it is forgotten, with remove, and closed. Those who
+// read from it go on reading what the service has.
+func (l *local) drop(remove func(*spool.File) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dropped {
+		return nil
+	}
+	l.dropped = true
+	return errors.Join(remove(l.file), l.file.Close())
+}

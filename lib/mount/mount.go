@@ -1,0 +1,296 @@
+//go:build linux
+
+package mount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"jottatools/lib/jfs"
+	"jottatools/lib/mount/chunks"
+	"jottatools/lib/mount/spool"
+	"jottatools/lib/record"
+)
+
+// Mounted is a mount.
+type Mounted struct {
+	fs     *fileSystem
+	server *fuse.Server
+	done   chan struct{}
+}
+
+// maxRequest is the most that one request of the kernel reads or writes, in bytes.
+const maxRequest = 1 << 20
+
+// background is how many requests the kernel may have under way by itself.
+const background = 64
+
+// Mount mounts the account at o.Dir and takes up what an earlier mount left in the
+// spool. The service need not be there for that. The error is spool.ErrInUse if
+// another mount has the spool.
+func Mount(service Service, o Options) (*Mounted, error) {
+	o.started = time.Now()
+	f, found, err := newFileSystem(service, o)
+	if err != nil {
+		return nil, err
+	}
+	m := &Mounted{fs: f, done: make(chan struct{})}
+	root := &node{fs: f, entry: f.tree.root}
+	options := &fs.Options{
+		RootStableAttr:  &fs.StableAttr{Ino: f.tree.root.ino},
+		NullPermissions: true,
+		MountOptions: fuse.MountOptions{
+			Name: "jfuse", FsName: "jottacloud", AllowOther: o.AllowOther, Options: append([]string{"default_permissions"}, o.System...),
+			MaxWrite: maxRequest, MaxReadAhead: maxRequest, MaxBackground: background, Debug: o.Debug,
+			DirectMount: os.Geteuid() == 0, IgnoreSecurityLabels: true,
+		},
+	}
+	if o.ReadOnly {
+		options.Options = append(options.Options, "ro")
+	}
+	if m.server, err = fs.Mount(o.Dir, root, options); err != nil {
+		return nil, errors.Join(fmt.Errorf("mount at %s: %w", o.Dir, err), f.close())
+	}
+	f.takeUp(found)
+	f.uploads.start(o.Jobs)
+	go func() {
+		m.server.Wait()
+		close(m.done)
+	}()
+	return m, nil
+}
+
+func newFileSystem(service Service, o Options) (*fileSystem, *spool.Found, error) {
+	s, found, err := spool.Open(o.SpoolDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	cache, err := chunks.Open(o.CacheDir, o.CacheSize)
+	if err != nil {
+		return nil, nil, errors.Join(err, s.Close())
+	}
+	f := &fileSystem{service: service, o: o, tree: newTree(), spool: s, cache: cache,
+		files: map[chunks.ID]*shared{}, checked: map[chunks.ID]bool{}}
+	f.ctx, f.stop = context.WithCancelCause(context.Background())
+	f.uploads = newUploads(f)
+	return f, found, nil
+}
+
+// Done is closed when the mount has gone, whoever has unmounted it.
+func (m *Mounted) Done() <-chan struct{} { return m.done }
+
+// Close uploads what waits, for as long as patience lasts, and unmounts. The error
+// says what is left in the spool.
+func (m *Mounted) Close(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(m.fs.ctx, patience)
+	m.fs.uploads.drain(ctx)
+	cancel()
+	err := m.unmount()
+	if err == nil {
+		<-m.done
+		// The last close of a file may have come with the end.
+		ctx, cancel := context.WithTimeout(m.fs.ctx, patience)
+		m.fs.uploads.drain(ctx)
+		cancel()
+	}
+	return errors.Join(err, m.fs.close())
+}
+
+// unmount takes the mount away. Programs that still have files open keep a broken
+// one, as there is nobody any more to serve it.
+func (m *Mounted) unmount() error {
+	select {
+	case <-m.done:
+		return nil
+	default:
+	}
+	err := m.server.Unmount()
+	if err == nil {
+		return nil
+	}
+	if lazy(m.fs.o.Dir) != nil {
+		return fmt.Errorf("unmount %s: %w", m.fs.o.Dir, err)
+	}
+	return fmt.Errorf("%s was in use; what was open there was cut off", m.fs.o.Dir)
+}
+
+// close ends everything but the mount itself.
+func (f *fileSystem) close() error {
+	f.stop(errClosed)
+	f.uploads.close()
+	f.running.Wait()
+	f.cache.Close()
+	left := len(f.uploads.list())
+	err := f.spool.Close()
+	if left > 0 {
+		err = errors.Join(err, &LeftError{left, f.o.SpoolDir})
+	}
+	return err
+}
+
+var errClosed = errors.New("the mount has been closed")
+
+// LeftError says that files are not uploaded yet.
+type LeftError struct {
+	Files int
+	Spool string
+}
+
+// Error says how many there are, and what becomes of them.
+func (e *LeftError) Error() string {
+	what := "files are"
+	if e.Files == 1 {
+		what = "file is"
+	}
+	return fmt.Sprintf("%d %s not uploaded yet; the next mount goes on with what is in %s", e.Files, what, e.Spool)
+}
+
+// takeUp goes on with what an earlier mount left.
+func (f *fileSystem) takeUp(found *spool.Found) {
+	for _, problem := range found.Problems {
+		f.o.Warn("spool: %s", problem)
+	}
+	for _, in := range found.Intents {
+		if err := in.Settle(f.happened(in)); err != nil {
+			f.o.Warn("spool: %v", err)
+		}
+	}
+	for _, file := range found.Files {
+		if err := f.takeUpFile(file); err != nil {
+			f.o.Warn("spool: %s: %v; it is kept in the spool", file.Path(), err)
+		}
+	}
+	if n := len(found.Files); n > 0 {
+		f.o.Info("%d files of an earlier mount go on being uploaded", n)
+	}
+}
+
+// happened finds out whether a renaming that was cut off has been carried out.
+func (f *fileSystem) happened(in spool.Intent) bool {
+	ctx, cancel := f.forOp()
+	defer cancel()
+	live := func(p string) bool {
+		info, err := f.service.Stat(ctx, jfs.Path(p))
+		return err == nil && info.Deleted.IsZero()
+	}
+	// If neither can be found, the service cannot be asked, or what was there has gone:
+	// the new name is what people last wanted.
+	return live(in.To) || !live(in.From)
+}
+
+func (f *fileSystem) takeUpFile(file *spool.File) error {
+	p, err := jfs.ParsePath(file.Path())
+	if err != nil {
+		return err
+	}
+	if p.Depth() < 3 {
+		return errors.New("it belongs into no mount point")
+	}
+	size, modified, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	l := newLocal(file, size, modified)
+	l.committed = l.version
+	f.tree.mu.Lock()
+	defer f.tree.mu.Unlock()
+	e := f.tree.ensure(p)
+	if e == nil || e.local != nil {
+		return errors.New("another file of the spool is in its way")
+	}
+	e.local, e.tried = l, true
+	f.uploads.add(e, 0)
+	return nil
+}
+
+// ensure returns the entry of a file, and makes it and those above it if they are not
+// known; nil if a file is where a folder belongs, or the reverse. The mu is held.
+func (t *tree) ensure(p jfs.Path) *entry {
+	e := t.root
+	names := strings.Split(string(p[1:]), "/")
+	for i, name := range names {
+		k := kindFolder
+		switch i {
+		case 0:
+			k = kindDevice
+		case 1:
+			k = kindMountPoint
+		case len(names) - 1:
+			k = kindFile
+		}
+		child := e.children[record.Fold(name)]
+		if child == nil {
+			child = t.add(e, name, k)
+		}
+		if child.isDir() == (k == kindFile) {
+			return nil
+		}
+		e = child
+	}
+	return e
+}
+
+// lazy takes a mount away that is in use.
+func lazy(dir string) error {
+	if os.Geteuid() == 0 {
+		return unix.Unmount(dir, unix.MNT_DETACH)
+	}
+	return exec.Command("fusermount3", "-u", "-z", dir).Run()
+}
+
+func readStatus(dir string) ([]byte, error) {
+	b := make([]byte, 64<<10)
+	n, err := unix.Getxattr(dir, xattrStatus, b)
+	if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) {
+		return nil, errors.New("there is no mount of jfuse; name the folder that was given to jfuse")
+	}
+	return b[:max(n, 0)], err
+}
+
+// status tells how the mount is.
+func (f *fileSystem) status() *Status {
+	s := &Status{Version: 1, PID: os.Getpid(), Since: f.o.started.UTC().Truncate(time.Second), Files: []PendingFile{},
+		Spool: f.o.SpoolDir, Cache: f.o.CacheDir, CacheBytes: f.cache.Used(), CacheLimit: f.cache.Limit()}
+	jobs := f.uploads.list()
+	room := statusRoom
+	f.tree.mu.Lock()
+	for _, j := range jobs {
+		file := PendingFile{Path: string(f.tree.path(j.entry)), Tries: j.tries, Failed: j.failed}
+		if j.entry.local != nil {
+			file.Size = j.entry.local.size.Load()
+		}
+		if j.err != nil {
+			file.Error = j.err.Error()
+		}
+		s.Pending++
+		s.PendingBytes += file.Size
+		switch {
+		case j.index < 0:
+			s.Uploading++
+		case j.failed:
+			s.Failed++
+		default:
+			file.Due = j.due.UTC().Truncate(time.Second)
+		}
+		if room -= len(file.Path) + len(file.Error); room > 0 {
+			s.Files = append(s.Files, file)
+		}
+	}
+	f.tree.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.Account, s.LastError = f.account.Username, f.lastErr
+	if !f.lastAt.IsZero() {
+		s.LastErrorAt = f.lastAt.UTC().Truncate(time.Second)
+	}
+	return s
+}

@@ -1,0 +1,154 @@
+package spool
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// File is content that waits to be stored, and the place where it belongs. The
+// methods of its content are safe for concurrent use as far as those of os.File
+// are; the others take turns by themselves.
+type File struct {
+	spool *Spool
+	base  string // of its names in the folder
+	data  *os.File
+
+	// guarded by the spool's mu
+	path    string
+	created time.Time
+	noted   bool // there is a note on disk
+	durable bool // and it is synced
+	removed bool
+}
+
+// ReadAt is that of os.File.
+func (f *File) ReadAt(p []byte, offset int64) (int, error) { return f.data.ReadAt(p, offset) }
+
+// WriteAt is that of os.File.
+func (f *File) WriteAt(p []byte, offset int64) (int, error) { return f.data.WriteAt(p, offset) }
+
+// Truncate gives the content another size.
+func (f *File) Truncate(size int64) error { return f.data.Truncate(size) }
+
+// Stat returns the size and the modification time of the content.
+func (f *File) Stat() (size int64, modified time.Time, err error) {
+	fi, err := f.data.Stat()
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	return fi.Size(), fi.ModTime(), nil
+}
+
+// SetModified sets the modification time of the content. Once the file has been
+// removed it has none.
+func (f *File) SetModified(t time.Time) error {
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	if f.removed {
+		return nil
+	}
+	return os.Chtimes(f.Name(), time.Time{}, t)
+}
+
+// Name returns where the content is on disk.
+func (f *File) Name() string { return f.spool.path(f.base + dataSuffix) }
+
+// Path returns the place where the file belongs, "" if it has none yet.
+func (f *File) Path() string {
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	return f.path
+}
+
+// Created returns the time that Place gave the file.
+func (f *File) Created() time.Time {
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	return f.created
+}
+
+// Place notes where the file belongs, so that it is found again if the process
+// dies. It takes a Commit to survive the system, too.
+func (f *File) Place(path string, created time.Time) error {
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	if f.removed {
+		return nil
+	}
+	f.path, f.created = path, created
+	return f.note(f.durable)
+}
+
+// note writes the note. The spool's mu is held.
+func (f *File) note(durable bool) error {
+	n := newNote(f.path)
+	n.Created = f.created
+	if err := f.spool.write(f.base+noteSuffix, n, durable); err != nil {
+		return err
+	}
+	f.noted, f.durable = true, durable
+	f.spool.files[f] = true
+	return nil
+}
+
+// Commit makes the content as it is now, and the note that it belongs at path,
+// survive whatever may happen. A file that was removed is left alone.
+func (f *File) Commit(path string) error {
+	if err := f.data.Sync(); err != nil {
+		return err
+	}
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	if f.removed || f.noted && f.durable && f.path == path {
+		return nil
+	}
+	f.path = path
+	return f.note(true)
+}
+
+// Move notes another place for the file, as lasting as the last one.
+func (f *File) Move(path string) error {
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	if f.removed || f.path == path {
+		return nil
+	}
+	f.path = path
+	return f.note(f.durable)
+}
+
+// Remove forgets the file: after a crash it is not found any more. The content
+// can be read and written until Close.
+func (f *File) Remove() error { return f.remove(func() error { return os.Remove(f.Name()) }) }
+
+// Release is Remove that hands the content over to take, under its name on disk,
+// instead of deleting it. What take leaves there is deleted.
+func (f *File) Release(take func(name string) error) error {
+	return f.remove(func() error {
+		err := take(f.Name())
+		if removeErr := os.Remove(f.Name()); removeErr != nil && !errors.Is(removeErr, os.ErrNotExist) {
+			err = errors.Join(err, removeErr)
+		}
+		return err
+	})
+}
+
+func (f *File) remove(content func() error) error {
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	if f.removed {
+		return nil
+	}
+	if f.noted {
+		if err := os.Remove(f.spool.path(f.base + noteSuffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	f.removed = true
+	delete(f.spool.files, f)
+	return content()
+}
+
+// Close ends the use of the content. What is in the spool stays there.
+func (f *File) Close() error { return f.data.Close() }

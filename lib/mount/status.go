@@ -1,0 +1,56 @@
+package mount
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Status is what a mount says of itself, as jfuse status --json prints it.
+type Status struct {
+	Version int       `json:"v"`
+	PID     int       `json:"pid"`
+	Since   time.Time `json:"since"`
+	Account string    `json:"account,omitempty"`
+
+	Pending      int           `json:"pending"`       // files that wait to be uploaded
+	PendingBytes int64         `json:"pending_bytes"` // in them
+	Uploading    int           `json:"uploading"`     // of them, those under way
+	Failed       int           `json:"failed"`        // of them, those that are not tried again by themselves
+	Files        []PendingFile `json:"files"`         // of them, the first; those in trouble come first
+	Spool        string        `json:"spool"`         // where they are on local disk
+
+	Cache      string `json:"cache"` // where the cache is
+	CacheBytes int64  `json:"cache_bytes"`
+	CacheLimit int64  `json:"cache_limit"`
+
+	LastError   string    `json:"last_error,omitempty"`
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+}
+
+// PendingFile is a file that waits to be uploaded.
+type PendingFile struct {
+	Path   string    `json:"path"`
+	Size   int64     `json:"size"`
+	Due    time.Time `json:"due,omitzero"` // when it is tried next
+	Tries  int       `json:"tries,omitempty"`
+	Error  string    `json:"error,omitempty"`
+	Failed bool      `json:"failed,omitempty"` // it is not tried again by itself
+}
+
+// statusRoom is how many bytes of paths and errors a status holds: as JSON they may
+// take several times as many, and an extended attribute holds 64 KiB.
+const statusRoom = 8 << 10
+
+// ReadStatus asks the mount at dir how it is.
+func ReadStatus(dir string) (*Status, error) {
+	b, err := readStatus(dir)
+	if err != nil {
+		return nil, fmt.Errorf("ask the mount at %s: %w", dir, err)
+	}
+	s := new(Status)
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, fmt.Errorf("the answer of the mount at %s: %w", dir, err)
+	}
+	return s, nil
+}
