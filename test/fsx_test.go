@@ -410,6 +410,16 @@ func TestFsx(t *testing.T) {
 	if s := os.Getenv("JOTTA_SEED"); s != "" {
 		seed, _ = strconv.ParseUint(s, 10, 64)
 	}
+	runFsx(t, operations, seed)
+}
+
+// TestFsxOneProcessor does less, with nothing at the same time.
+func TestFsxOneProcessor(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "1")
+	runFsx(t, 300, 7)
+}
+
+func runFsx(t *testing.T, operations int, seed uint64) {
 	w := newWorld(t, "--write-back", "100ms", "--fsync", "local")
 	x := &fsx{world: w, rng: rand.New(rand.NewPCG(seed, 0)), shadow: filepath.Join(w.dir, "shadow")}
 	if err := os.Mkdir(x.shadow, 0o755); err != nil {

@@ -229,7 +229,7 @@ func TestServiceAway(t *testing.T) {
 	w.unmount()
 	os.RemoveAll(filepath.Join(w.dir, "cache"))
 	w.mount()
-	w.sh(`cat b; ls`)
+	w.sh(`cat b; ls; ls d; echo here >d/here`)
 	w.jserve.end(t, syscall.SIGKILL)
 	start := time.Now()
 	if _, err := os.ReadFile(filepath.Join(w.archive(), "a")); !errors.Is(err, syscall.EIO) {
@@ -238,6 +238,7 @@ func TestServiceAway(t *testing.T) {
 	if took := time.Since(start); took > time.Minute+10*time.Second {
 		t.Errorf("it took %v to say so", took)
 	}
+	w.sh(`test "$(cat d/here)" = here; echo and here >>d/here`) // it never left
 	w.serve()
 	w.sh(`test "$(stat -c %s a)" = 300000; md5sum a; cat b; mkdir e; echo c >e/c`)
 	w.uploaded()

@@ -153,11 +153,8 @@ func run(ctx context.Context, env *command.Env, o *flags) error {
 
 // check completes the options of the mount.
 func (o *flags) check(dir string) error {
-	switch fi, err := os.Stat(dir); {
-	case err != nil:
+	if err := mount.CheckDir(dir); err != nil {
 		return command.Usagef("%v", err)
-	case !fi.IsDir():
-		return command.Usagef("%s is not a folder", dir)
 	}
 	var err error
 	if o.Dir, err = filepath.Abs(dir); err != nil {

@@ -69,6 +69,22 @@ func Mount(service Service, o Options) (*Mounted, error) {
 	return m, nil
 }
 
+// CheckDir says whether something can be mounted at dir. What a mount that has died
+// left there is taken away.
+func CheckDir(dir string) error {
+	fi, err := os.Stat(dir)
+	if errors.Is(err, unix.ENOTCONN) {
+		if err := lazy(dir); err != nil {
+			return fmt.Errorf("take away the mount at %s that has died: %w", dir, err)
+		}
+		fi, err = os.Stat(dir)
+	}
+	if err == nil && !fi.IsDir() {
+		err = fmt.Errorf("%s is not a folder", dir)
+	}
+	return err
+}
+
 func newFileSystem(service Service, o Options) (*fileSystem, *spool.Found, error) {
 	s, found, err := spool.Open(o.SpoolDir)
 	if err != nil {

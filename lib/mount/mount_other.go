@@ -15,6 +15,9 @@ var errUnsupported = errors.New("mounting is not supported on this system; jfuse
 // Mount fails: see above.
 func Mount(Service, Options) (*Mounted, error) { return nil, errUnsupported }
 
+// CheckDir fails, too.
+func CheckDir(string) error { return errUnsupported }
+
 // Mounted is a mount.
 type Mounted struct{}
 

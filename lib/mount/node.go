@@ -46,7 +46,7 @@ var (
 
 const blockSize = 4096 // that sizes on disk are told in
 
-// fill tells the kernel of an entry. The tree's mu is held.
+// attributes tells the kernel of an entry. The tree's mu is held.
 func (f *fileSystem) attributes(e *entry, out *fuse.Attr) {
 	out.Ino = e.ino
 	out.Uid, out.Gid = f.o.UID, f.o.GID
@@ -55,20 +55,13 @@ func (f *fileSystem) attributes(e *entry, out *fuse.Attr) {
 		out.Nlink = 0
 	}
 	out.Blksize = blockSize
-	if e.isDir() {
-		out.Mode = f.mode(e)
-		out.Nlink = 2
-		out.SetTimes(nil, ptr(e.mtime()), ptr(e.ctime()))
-		out.Atime, out.Atimensec = out.Mtime, out.Mtimensec
-		return
-	}
 	out.Mode = f.mode(e)
-	size := e.size()
-	if f.isLink(e) {
-		size = e.size()
+	if e.isDir() {
+		out.Nlink = 2
+	} else {
+		size := e.size()
+		out.Size, out.Blocks = uint64(size), uint64((size+511)/512)
 	}
-	out.Size = uint64(size)
-	out.Blocks = uint64((size + 511) / 512)
 	out.SetTimes(nil, ptr(e.mtime()), ptr(e.ctime()))
 	out.Atime, out.Atimensec = out.Mtime, out.Mtimensec
 }
@@ -140,12 +133,13 @@ func (f *fileSystem) lookup(caller context.Context, dir *entry, name string) (*e
 	}
 	ctx, cancel := f.forWait(caller)
 	defer cancel()
-	if err := f.list(ctx, dir); err != nil {
-		return nil, err
-	}
+	err := f.list(ctx, dir)
 	f.tree.mu.Lock()
 	defer f.tree.mu.Unlock()
-	return f.child(dir, name), nil
+	if now := f.child(dir, name); err == nil || now != nil && now.holdsWork() {
+		return now, nil // what was written here is here, whatever the service says
+	}
+	return nil, err
 }
 
 // child returns the entry that is shown as name. The tree's mu is held.
@@ -168,16 +162,17 @@ func (n *node) Getattr(ctx context.Context, _ fs.FileHandle, out *fuse.AttrOut) 
 	stale := n.entry.parent != nil && !n.entry.gone && n.entry.local == nil && time.Since(n.entry.parent.listed) >= n.fs.o.DirTTL
 	parent := n.entry.parent
 	n.fs.tree.mu.Unlock()
+	var listErr error
 	if stale { // else somebody who keeps a file open would never see that it changes
 		waitCtx, cancel := n.fs.forWait(ctx)
-		err := n.fs.list(waitCtx, parent)
+		listErr = n.fs.list(waitCtx, parent)
 		cancel()
-		if err != nil {
-			return n.fs.errno(err)
-		}
 	}
 	n.fs.tree.mu.Lock()
 	defer n.fs.tree.mu.Unlock()
+	if listErr != nil && !n.entry.holdsWork() {
+		return n.fs.errno(listErr)
+	}
 	n.fs.attributes(n.entry, &out.Attr)
 	out.SetTimeout(n.fs.ttl(n.entry))
 	return 0

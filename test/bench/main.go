@@ -76,6 +76,17 @@ func jobs() []job {
 		manyRecords("jput"),
 		manyRecords("jrm"),
 		manyRecords("jreport", "-q"),
+		mountRead(false, 0),
+		mountRead(false, 30*time.Millisecond),
+		mountRead(true, 0),
+		mountRandom(0),
+		mountRandom(30 * time.Millisecond),
+		mountFind(0),
+		mountFind(30 * time.Millisecond),
+		mountWrite(0),
+		mountWrite(30 * time.Millisecond),
+		mountRemove(0),
+		mountRemove(30 * time.Millisecond),
 	}
 }
 
@@ -160,6 +171,10 @@ func runJob(ctx context.Context, o options, j job, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	rivals, err := j.prepare(ctx, w)
+	if errors.Is(err, errNotHere) {
+		_, err = fmt.Fprintf(out, "%s: not measured: %v\n", j.name, err)
+		return err
+	}
 	if err != nil {
 		return err
 	}
