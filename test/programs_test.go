@@ -220,6 +220,38 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestOtherAccount: what was written for one account never goes to another.
+func TestOtherAccount(t *testing.T) {
+	w := newWorld(t)
+	spool := filepath.Join(w.dir, "state", "spool")
+	w.unmount()
+	w.jserve.end(t, syscall.SIGTERM)
+	users := filepath.Join(w.dir, "users")
+	if err := os.WriteFile(users, []byte("other:secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.serve("--users", users)
+	w.flags = []string{"--spool-dir", spool, "--drain", "1s"}
+	w.mount("--write-back", "0s")
+	w.sh("echo first >first")
+	w.uploaded()
+	w.unmount()
+	w.mount("--write-back", "1h")
+	w.sh("echo mine >mine")
+	w.kill()
+	own := w.env
+	w.env = append(w.env, "JOTTACLOUD_USERNAME=other")
+	w.mount("--write-back", "0s")
+	w.sh(`for _ in $(seq 200); do jfuse status "$MNT" | grep -q 'is of the account' && break; sleep 0.05; done; jfuse status "$MNT" | grep 'is of the account'`)
+	w.unmount()
+	w.env = own
+	w.mount("--write-back", "0s")
+	w.uploaded()
+	if got := w.sh("cat mine"); got != "mine\n" {
+		t.Errorf("stored %q", got)
+	}
+}
+
 // TestServiceAway: without the service, reading fails in bounded time, what is here
 // can be read and written, and all goes on when it is back.
 func TestServiceAway(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 // Service is the part of a [jfs.Client] that a mount needs.
 type Service interface {
 	transfer.Putter
+	Customer(context.Context) (jfs.Customer, error)
 	Account(context.Context) (jfs.Account, error)
 	List(context.Context, jfs.Path) (jfs.Info, []jfs.Entry, error)
 	ListTree(context.Context, jfs.Path) iter.Seq2[jfs.Entry, error]
@@ -71,6 +72,7 @@ type fileSystem struct {
 	checked map[chunks.ID]bool // contents that are being verified
 	account jfs.Account
 	asked   time.Time // when the account was
+	owner   string    // the account that the spool belongs to; "" if that is not known yet
 	lastErr string    // for status
 	lastAt  time.Time
 }

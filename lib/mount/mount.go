@@ -72,13 +72,13 @@ func Mount(service Service, o Options) (*Mounted, error) {
 // CheckDir says whether something can be mounted at dir. What a mount that has died
 // left there is taken away.
 func CheckDir(dir string) error {
-	fi, err := os.Stat(dir)
-	if errors.Is(err, unix.ENOTCONN) {
+	// The system may remember what the folder was like, but not how full it is.
+	for unix.Statfs(dir, new(unix.Statfs_t)) == unix.ENOTCONN {
 		if err := lazy(dir); err != nil {
 			return fmt.Errorf("take away the mount at %s that has died: %w", dir, err)
 		}
-		fi, err = os.Stat(dir)
 	}
+	fi, err := os.Stat(dir)
 	if err == nil && !fi.IsDir() {
 		err = fmt.Errorf("%s is not a folder", dir)
 	}

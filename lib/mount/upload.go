@@ -363,6 +363,9 @@ func (f *fileSystem) upload(ctx context.Context, e *entry, waited bool) error {
 
 // sendVersion sends one version of a local content.
 func (f *fileSystem) sendVersion(ctx context.Context, s *sending, e *entry, l *local, version uint64, p jfs.Path, created time.Time) error {
+	if err := f.checkOwner(ctx); err != nil {
+		return err
+	}
 	found, size, err := l.hash(version)
 	if err != nil {
 		return err

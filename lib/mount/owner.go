@@ -1,0 +1,57 @@
+//go:build linux
+
+package mount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"jottatools/lib/jfs"
+	"jottatools/lib/record"
+)
+
+// ownerName is the file of the spool that holds the name of the account that it is
+// for.
+const ownerName = "account"
+
+// checkOwner makes sure that what is in the spool goes to the account that it was
+// written for: whoever logs in to another one must not find it there.
+func (f *fileSystem) checkOwner(ctx context.Context) error {
+	customer, err := f.service.Customer(ctx) // asked for once
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.owner == "" {
+		if f.owner, err = f.readOwner(customer.Username); err != nil {
+			return fmt.Errorf("find out whose the spool is: %w", err)
+		}
+	}
+	if f.owner == customer.Username {
+		return nil
+	}
+	return &jfs.Error{Op: "upload", Class: record.ClassAuth, Message: fmt.Sprintf("what waits in %s is of the account %s, and this is %s; mount that one, or this one with another --spool-dir", f.o.SpoolDir, f.owner, customer.Username)}
+}
+
+// readOwner returns the account in the file, after writing it if there is none.
+func (f *fileSystem) readOwner(now string) (string, error) {
+	name := filepath.Join(f.o.SpoolDir, ownerName)
+	b, err := os.ReadFile(name)
+	switch owner := strings.TrimSpace(string(b)); {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	case owner != "":
+		return owner, nil
+	}
+	aside := name + ".tmp"
+	if err := os.WriteFile(aside, []byte(now+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	return now, os.Rename(aside, name)
+}
