@@ -16,12 +16,15 @@ How long our programs take for a job, beside what people would use instead. ` + 
 [test/bench](../test/bench/main.go) says how, and how to add a job.
 
 The rivals of a job take turns, ours first, so that whatever else the machine does hits all alike: ratios mean something, seconds
-do not. Shown are medians, and in brackets the extremes; "our speed" is how many times as fast ours was as that rival, the median over the rounds. Memory is the
-most that was resident, of each process. Requests and bytes are as the server counted them. Where there is a server it is ` + "`jserve`" + ` on
+do not. Shown are medians, and in brackets the extremes; "our speed" is how many times as fast ours was as that rival, the median
+over the rounds. Memory is the most that was resident, of each process. Requests and bytes are as the server counted them. Where there is a server it is ` + "`jserve`" + ` on
 the same machine, and everybody reaches it through its proxy, encrypted, as they would reach the service. rclone is the one of
 Debian 12 (1.60.1), with as many transfers and checkers as our programs have jobs, unless a job says otherwise.
 
-The numbers here are of a virtual machine with two cores of an Intel Xeon (Sapphire Rapids, with AVX-512), 24 GB of memory, Linux 6.18.
+The numbers here are of a virtual machine with two cores of an Intel Xeon (Sapphire Rapids), 24 GB of memory, Linux 6.18. Other work
+ran on it at the same time, several processes for each core, which makes seconds long and ratios uncertain. The seconds of processor
+time ("CPU s"), of all programs of a rival together, are steadier. Jobs that ` + "`scripts/bench --list`" + ` names and this page lacks have
+not been measured yet.
 `
 
 // writePage makes the page from all results.
