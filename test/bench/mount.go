@@ -101,7 +101,7 @@ func canMount() bool {
 	return err == nil
 }
 
-// mountJob is a job in a mount. The server has what fill uploads with rclone or jput.
+// mountJob is a job in a mount of an empty account.
 func mountJob(name, title, unit, goal string, latency time.Duration, rivals func(context.Context, *world) ([]rival, error)) job {
 	if latency > 0 {
 		name += "-" + latency.String()
@@ -191,8 +191,8 @@ func mountWrite(latency time.Duration) job {
 			before, to := rv.before, fmt.Sprint("to-", i)
 			rv.pipe[0] = append(rv.pipe[0], to)
 			rv.before = func(ctx context.Context) error {
-				// What is in the trash is known to the server all the same, and need not be
-				// sent by anybody: the work is the same each time but for the content.
+				// What was removed may still be known to the server, so that after the first run
+				// nobody has to send it, and the second rival never has to.
 				err := before(ctx)
 				if err == nil {
 					err = os.RemoveAll(w.path("unused"))
