@@ -21,6 +21,7 @@ type Uploader interface {
 	TouchFile(context.Context, jfs.Path, jfs.Content) error
 	Stat(context.Context, jfs.Path) (jfs.Info, error)
 	Move(ctx context.Context, from, to jfs.Path) error
+	Trash(context.Context, jfs.Path) error
 	Putter
 }
 
@@ -233,7 +234,7 @@ func (u *uploads) carryOut(rec *record.Record, p jfs.Path) error {
 	var err error
 	switch rec.Action {
 	case record.ActionMkdir:
-		err = u.service.MkDir(u.ctx, p)
+		err = u.makeFolder(p)
 	case record.ActionTouch:
 		err = u.service.TouchFile(u.ctx, p, contentOf(rec))
 		if errors.Is(err, jfs.ErrNotExist) {
@@ -249,6 +250,24 @@ func (u *uploads) carryOut(rec *record.Record, p jfs.Path) error {
 		u.o.Progress(1, 0)
 	}
 	return err
+}
+
+// makeFolder makes the folder p. A file in its place that never had any content,
+// since its upload never came to an end, gives way: listings of trees do not show
+// it, so that no plan can.
+func (u *uploads) makeFolder(p jfs.Path) error {
+	err := u.service.MkDir(u.ctx, p)
+	if !errors.Is(err, jfs.ErrExist) {
+		return err
+	}
+	info, statErr := u.service.Stat(u.ctx, p)
+	if statErr != nil || info.Kind != jfs.KindFile || info.State != record.StateIncomplete && info.State != record.StateCorrupt {
+		return err
+	}
+	if err := u.service.Trash(u.ctx, p); err != nil {
+		return err
+	}
+	return u.service.MkDir(u.ctx, p)
 }
 
 func contentOf(rec *record.Record) jfs.Content {
