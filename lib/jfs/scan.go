@@ -55,8 +55,8 @@ func syntaxError(message string) error { return &xml.SyntaxError{Msg: message} }
 
 // next finds the elements that matter at any depth.
 func (s *treeScanner) next(e *treeElement) error {
+	s.left = maxToken
 	for len(s.opened) > 0 {
-		s.left = maxToken
 		t, err := s.token(false)
 		if err != nil {
 			return err
@@ -90,8 +90,8 @@ func (s *treeScanner) fields(e *treeElement) error {
 	var spans [8]span
 	found := spans[:0]
 	s.text = s.text[:0]
+	s.left = maxToken
 	for {
-		s.left = maxToken
 		t, err := s.token(false)
 		if err != nil {
 			return err

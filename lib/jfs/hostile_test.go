@@ -1,0 +1,112 @@
+package jfs
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"jottatools/lib/record"
+)
+
+// endless is an answer that goes on for ever: a beginning, and then the same text
+// again and again.
+type endless struct {
+	rest, again string
+	read        int64
+}
+
+func (e *endless) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if e.rest == "" {
+			e.rest = e.again
+		}
+		m := copy(p[n:], e.rest)
+		n, e.rest = n+m, e.rest[m:]
+	}
+	e.read += int64(n)
+	return n, nil
+}
+
+// TestEndlessAnswers: a server that sends for ever is found out after a bounded
+// number of bytes, whatever it sends and whatever was asked for.
+func TestEndlessAnswers(t *testing.T) {
+	const most = 4 << 20
+	account := sample(t, "constructed-customer.json")
+	for what, text := range map[string][2]string{
+		"a string":        {`{"username":"`, "a"},
+		"an array":        {`{"username":[`, "1,"},
+		"space":           {"", " "},
+		"a text":          {`<folder name="x">`, "a"},
+		"a path":          {`<liststream><file><path>/Archive/x`, "a"},
+		"a name":          {`<`, "a"},
+		"an attribute":    {`<folder name="`, "a"},
+		"many attributes": {`<folder `, `a="b" `},
+		"a comment":       {`<folder name="x"><!-- `, "- "},
+		"a declaration":   {`<!DOCTYPE x [`, `<!ENTITY a "b">`},
+		"an instruction":  {`<?xml `, "a"},
+		"what is inside":  {`<folder name="x">`, "<a>"},
+		"an entity":       {`<folder name="x">&`, "a"},
+	} {
+		for _, e := range endpoints {
+			t.Run(e.name+"/"+what, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					body := &endless{rest: text[0], again: text[1]}
+					service := &faulty{is: e.is, account: account, happen: func(*http.Request) (*http.Response, error) {
+						return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(body)}, nil
+					}}
+					c, err := New(Options{Endpoint: "http://service.example", Credentials: basic{}, Transport: service})
+					if err != nil {
+						t.Fatal(err)
+					}
+					err = e.do(t.Context(), c)
+					// A command has succeeded when the answer begins as it should; content is
+					// what is asked for, and no more.
+					begun := slices.Contains([]string{"make folder", "trash", "trash folder", "download"}, e.name)
+					if classed := (*Error)(nil); !begun && !errors.As(err, &classed) {
+						t.Errorf("error %v, want one of the service", err)
+					}
+					if body.read > most {
+						t.Errorf("%d bytes were read", body.read)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestEntities: entities that a document declares are not expanded, however small
+// it is and however much they would make.
+func TestEntities(t *testing.T) {
+	var doc strings.Builder
+	doc.WriteString(`<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol0 "lol">`)
+	for i := 1; i < 10; i++ {
+		n := string(rune('0' + i))
+		doc.WriteString(`<!ENTITY lol` + n + ` "` + strings.Repeat("&lol"+string(rune('0'+i-1))+";", 10) + `">`)
+	}
+	doc.WriteString(`]>`)
+	for _, answer := range []string{
+		`<liststream><file><path>/Archive/x</path><filename>&lol9;</filename></file></liststream>`,
+		`<folder name="&lol9;"/>`,
+		`<folder name="x"><path>&lol9;</path><files><file name="&lol9;"/></files></folder>`,
+		`<error><message>&lol9;</message></error>`,
+	} {
+		for _, status := range []int{200, 500} {
+			c := newTestClient(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(status)
+				io.WriteString(w, doc.String()+answer)
+			})
+			_, treeErr := lines(c.ListTree(t.Context(), faultPath))
+			_, _, listErr := c.List(t.Context(), faultPath)
+			for _, err := range []error{treeErr, listErr} {
+				var e *Error
+				if !errors.As(err, &e) || e.Class == record.ClassNotFound || len(err.Error()) > 1000 {
+					t.Errorf("%d %s: error %.1000v", status, answer, err)
+				}
+			}
+		}
+	}
+}
