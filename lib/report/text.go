@@ -98,7 +98,9 @@ func (r *Report) WriteStatus(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s -> %s\n", r.Source, r.Dest)
 	fmt.Fprintf(&b, "  last %s whole: %s\n", r.choose("stored", "restored"), r.lastComplete())
-	b.WriteString(r.Proof.status())
+	if !r.Restore {
+		b.WriteString(r.Proof.status())
+	}
 	if r.Ended.IsZero() { // nothing but a proof has been tried
 		_, err := io.WriteString(w, b.String())
 		return err
