@@ -168,3 +168,11 @@ func TestSaveAndLoad(t *testing.T) {
 		t.Errorf("Load of a damaged report: %v", err)
 	}
 }
+
+// A line break in a name must not make up a line of its own.
+func TestLineIsOneLine(t *testing.T) {
+	r := &record.Record{Path: "a\ndelete b (gone)", Action: record.ActionPut, Reason: record.ReasonNew}
+	if got, want := Line(r), `put a\x0adelete b (gone) (new)`; got != want {
+		t.Errorf("Line = %q, want %q", got, want)
+	}
+}
