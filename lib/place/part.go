@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"jottatools/lib/local"
+	"jottatools/lib/record"
 )
 
 // partPrefix begins the names of files on their way.
@@ -18,23 +21,59 @@ type Part struct {
 	*os.File
 	folder     *Folder
 	name, temp string
+	unlock     func() // lets others at it
 	done       bool
 }
 
+// partTries is how often a part is opened that somebody takes away meanwhile.
+const partTries = 5
+
 // Part opens the file on its way to name; content identifies what it is to hold.
-// Its Size says how much of that is there from before.
+// Its Size says how much of that is there from before. One part is of one program at
+// a time: the error is of class changing if another one is at it.
 func (f *Folder) Part(name, content string) (*Part, error) {
 	sum := md5.Sum([]byte(name + "\x00" + content))
 	p := &Part{folder: f, name: name, temp: partPrefix + hex.EncodeToString(sum[:8]) + ".part"}
-	var err error
-	p.File, err = f.root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
-	if errors.Is(err, fs.ErrExist) {
-		err = p.reopen()
+	busy := &record.Error{Class: record.ClassChanging, Message: join(f.path, name) + ": another run is fetching it; run this again when that one has ended"}
+	for range partTries {
+		var err error
+		p.File, err = f.root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if errors.Is(err, fs.ErrExist) {
+			err = p.reopen()
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has got its name just now
+		}
+		if err != nil {
+			return nil, at(err, join(f.path, name))
+		}
+		unlock, free, err := local.Lock(p.File)
+		switch {
+		case err == nil && free && p.isThere():
+			p.unlock = unlock
+			return p, nil
+		case free:
+			unlock() // of a file that has got its name, or was removed, just before
+		}
+		p.File.Close()
+		if err != nil {
+			return nil, at(err, join(f.path, name))
+		}
+		if !free {
+			return nil, busy
+		}
 	}
+	return nil, busy
+}
+
+// isThere reports whether the open file is the one in the folder.
+func (p *Part) isThere() bool {
+	opened, err := p.File.Stat()
 	if err != nil {
-		return nil, at(err, join(f.path, name))
+		return false
 	}
-	return p, nil
+	info, err := p.folder.root.Lstat(p.temp)
+	return err == nil && os.SameFile(opened, info)
 }
 
 // reopen opens a part from before. What is not a file of its own makes way.
@@ -122,6 +161,7 @@ func renameError(err error) error {
 // Close closes the part. It stays for the next try if keep is set and it holds
 // anything; otherwise it is removed.
 func (p *Part) Close(keep bool) {
+	defer p.unlock()
 	size, err := p.Size()
 	p.File.Close()
 	if !p.done && (!keep || err == nil && size == 0) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,46 @@ func TestNothingLeavesTheFolder(t *testing.T) {
 	if b, _ := os.ReadFile(filepath.Join(outside, "victim")); string(b) != "safe" {
 		t.Errorf("the file outside is now %q", b)
 	}
+}
+
+// TestPartOfTwo: of two that fetch the same file, the second neither writes into the
+// part of the first nor takes it away.
+func TestPartOfTwo(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("parts are not locked here")
+	}
+	dir := t.TempDir()
+	enter := func() *Folder {
+		folder, err := open(t, dir).Enter("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return folder
+	}
+	one, other := enter(), enter()
+	first, err := one.Part("f", "id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(first, "half")
+	if _, err := other.Part("f", "id"); classOf(err) != record.ClassChanging {
+		t.Fatalf("a second Part = %v, want class changing", err)
+	}
+	first.Close(true)
+	second, err := other.Part("f", "id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size, err := second.Size(); size != 4 || err != nil {
+		t.Errorf("%d bytes are left of the first, %v; want 4", size, err)
+	}
+	if err := second.Finish(0, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := one.Part("f", "id"); classOf(err) == record.ClassChanging {
+		t.Error("the part with a name is still locked by it")
+	}
+	second.Close(false)
 }
 
 // TestPlantedPart: what stands in the place of a part makes way, and is not
