@@ -89,6 +89,7 @@ func main() {
 	f.StringVar(&o.cacheDir, "cache-dir", "", "keep it in `DIR`, not in $XDG_CACHE_HOME/jottatools")
 	f.StringVar(&o.spoolDir, "spool-dir", "", "keep what waits in `DIR`, not in $XDG_STATE_HOME/jottatools")
 	f.DurationVar(&o.DirTTL, "dir-ttl", time.Minute, "believe a listing for this long")
+	f.DurationVar(&o.Timeout, "timeout", time.Minute, "fail with EIO what the service does not answer for this long")
 	f.DurationVar(&o.WriteBack, "write-back", 5*time.Second, "upload a file this long after it was closed")
 	f.DurationVar(&o.drain, "drain", 30*time.Second, "at the end, upload what waits for at most this long")
 	f.StringVar(&o.fsync, "fsync", "service", "what fsync waits for: `service` or local, the disk")
@@ -174,6 +175,8 @@ func (o *flags) check(dir string) error {
 		return command.Usagef("--jobs must be at least 1, not %d", o.Jobs)
 	case o.tps < 0:
 		return command.Usagef("--tpslimit must not be negative")
+	case o.Timeout <= 0:
+		return command.Usagef("--timeout must be more than 0, not %v", o.Timeout)
 	case o.DirTTL < 0 || o.WriteBack < 0 || o.drain < 0:
 		return command.Usagef("--dir-ttl, --write-back and --drain must not be negative")
 	}

@@ -70,6 +70,7 @@ func (g *stallGuard) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := g.next.RoundTrip(req)
 	out.end() // the content of the request is out, or of no more interest
 	if err != nil {
+		g.suspect(ctx)
 		err = stallCause(ctx, err)
 		cancel(nil)
 		return nil, err
@@ -78,7 +79,7 @@ func (g *stallGuard) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body = &conversation{conn, cancel}
 		return resp, nil
 	}
-	resp.Body = &receivedBody{ReadCloser: resp.Body, watch: &watch{cancel: cancel, timeout: g.timeout}, ctx: ctx}
+	resp.Body = &receivedBody{ReadCloser: resp.Body, watch: &watch{cancel: cancel, timeout: g.timeout}, ctx: ctx, guard: g}
 	return resp, nil
 }
 
@@ -95,6 +96,15 @@ func (c *conversation) Close() error {
 
 // CloseIdleConnections passes on http.Client.CloseIdleConnections.
 func (g *stallGuard) CloseIdleConnections() { closeIdle(g.next) }
+
+// suspect gives up the idle connections if a request has run out of time: what has
+// swallowed that one may have swallowed them, too, and each would cost the next
+// request as long to find that out.
+func (g *stallGuard) suspect(ctx context.Context) {
+	if cause := context.Cause(ctx); errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(cause, context.DeadlineExceeded) || errors.Is(cause, errStalled) {
+		g.CloseIdleConnections()
+	}
+}
 
 func closeIdle(rt http.RoundTripper) {
 	if c, ok := rt.(interface{ CloseIdleConnections() }); ok {
@@ -171,12 +181,16 @@ type receivedBody struct {
 	io.ReadCloser
 	watch *watch
 	ctx   context.Context
+	guard *stallGuard
 }
 
 func (b *receivedBody) Read(p []byte) (int, error) {
 	b.watch.alive()
 	n, err := b.ReadCloser.Read(p)
 	b.watch.stop() // the reader of the answer may take its time
+	if err != nil && err != io.EOF {
+		b.guard.suspect(b.ctx)
+	}
 	return n, stallCause(b.ctx, err)
 }
 

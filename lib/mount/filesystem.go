@@ -43,10 +43,6 @@ type Service interface {
 	LinkTo(context.Context, jfs.Info) (jfs.Link, error)
 }
 
-// opTimeout bounds what a program waits for one operation, fsync and the fetching
-// of content apart: those go on as long as there is progress.
-const opTimeout = time.Minute
-
 // fileSystem is what is behind a mount, without the kernel: the tree, what was
 // read and what was written.
 type fileSystem struct {
@@ -85,9 +81,10 @@ func (f *fileSystem) note(err error) {
 }
 
 // forOp returns the context of an operation that is carried out whether or not its
-// caller is interrupted: half an operation would be worse than a slow one.
+// caller is interrupted: half an operation would be worse than a slow one. Fsync and
+// the fetching of content go on as long as there is progress.
 func (f *fileSystem) forOp() (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(f.ctx, opTimeout, &jfs.Error{Op: "wait", Class: "network", Message: fmt.Sprintf("the service has not answered for %v", opTimeout), Retry: true})
+	return context.WithTimeoutCause(f.ctx, f.o.Timeout, &jfs.Error{Op: "wait", Class: "network", Message: fmt.Sprintf("the service has not answered for %v", f.o.Timeout), Retry: true})
 }
 
 // interruptGrace is how long a caller who was interrupted waits for his answer all
@@ -157,7 +154,7 @@ func (f *fileSystem) read(from *source) (*shared, error) {
 		s = &shared{}
 		s.File = readahead.New(content, func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
 			return f.open(ctx, f.livingSource(s), offset, length)
-		})
+		}, f.o.Timeout)
 		f.files[id] = s
 	}
 	s.from = append(s.from, from)

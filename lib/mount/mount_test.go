@@ -56,7 +56,7 @@ func newTestFS(t *testing.T, service Service) (*fileSystem, *entry) {
 	t.Helper()
 	dir := t.TempDir()
 	f, found, err := newFileSystem(service, Options{
-		SpoolDir: filepath.Join(dir, "spool"), CacheDir: filepath.Join(dir, "cache"), DirTTL: time.Hour,
+		SpoolDir: filepath.Join(dir, "spool"), CacheDir: filepath.Join(dir, "cache"), DirTTL: time.Hour, Timeout: time.Minute,
 		Warn: t.Logf, Info: t.Logf, started: time.Now(),
 	})
 	if err != nil {

@@ -25,6 +25,7 @@ type Options struct {
 
 	CacheSize int64               // bytes that may be kept of what was read
 	DirTTL    time.Duration       // how long a listing is believed
+	Timeout   time.Duration       // what a program waits at most for one operation, fsync and the fetching of content apart
 	WriteBack time.Duration       // how long after the last close a file is uploaded
 	Jobs      int                 // uploads at once
 	Bandwidth *transfer.Bandwidth // of them together; nil: no limit

@@ -15,6 +15,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"jottatools/lib/mount/chunks"
 )
@@ -42,6 +43,7 @@ const (
 type File struct {
 	content *chunks.Content
 	open    Open
+	timeout time.Duration
 	ctx     context.Context // of the requests
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -62,9 +64,11 @@ type fetch struct {
 }
 
 // New returns a File that fetches with open what content lacks. It takes over the
-// content and closes it.
-func New(content *chunks.Content, open Open) *File {
-	f := &File{content: content, open: open}
+// content and closes it. A request that is not answered for as long as timeout is
+// given up, and one that stands still in its midst for half as long, so that those
+// who wait for it and have the same patience get what they want from another.
+func New(content *chunks.Content, open Open, timeout time.Duration) *File {
+	f := &File{content: content, open: open, timeout: timeout}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f
 }
@@ -271,11 +275,16 @@ func (f *File) start(from, end int64) *fetch {
 func (f *File) run(g *fetch) error {
 	offset := g.at * chunks.BlockSize
 	length := min(g.end*chunks.BlockSize, f.content.ID().Size) - offset
-	body, err := f.open(f.ctx, offset, length)
+	ctx, cancel := context.WithCancelCause(f.ctx)
+	defer cancel(nil)
+	clock := time.AfterFunc(f.timeout, func() { cancel(errStill) })
+	defer clock.Stop()
+	body, err := f.open(ctx, offset, length)
 	if err != nil {
-		return err
+		return cause(ctx, err)
 	}
 	defer body.Close()
+	clock.Reset(f.timeout / 2)
 	f.mu.Lock()
 	g.opened = true
 	f.mu.Unlock()
@@ -287,7 +296,7 @@ func (f *File) run(g *fetch) error {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
-			return fmt.Errorf("the content broke off: %w", err)
+			return fmt.Errorf("the content broke off: %w", cause(ctx, err))
 		}
 		if err := f.content.WriteBlock(b, block[:n]); err != nil {
 			f.mu.Lock()
@@ -295,6 +304,7 @@ func (f *File) run(g *fetch) error {
 			f.mu.Unlock()
 			return err
 		}
+		clock.Reset(f.timeout / 2)
 		f.mu.Lock()
 		g.at = b + 1
 		moved := g.moved
@@ -304,6 +314,18 @@ func (f *File) run(g *fetch) error {
 	}
 	// Reading to the end lets the connection be used again.
 	_, err = io.Copy(io.Discard, body)
+	return err
+}
+
+// errStill is the cause of a request that was given up. To those below it is a
+// deadline.
+var errStill = fmt.Errorf("the service does not answer: %w", context.DeadlineExceeded)
+
+// cause returns errStill if that is why a request failed.
+func cause(ctx context.Context, err error) error {
+	if context.Cause(ctx) == errStill {
+		return errStill
+	}
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -76,7 +77,7 @@ func newService(t *testing.T, size int) (*service, *File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := New(content, s.open)
+	f := New(content, s.open, time.Minute)
 	t.Cleanup(func() { f.Close(); cache.Close() })
 	return s, f
 }
@@ -208,4 +209,41 @@ func TestTogether(t *testing.T) {
 	if _, n := s.count(); n != size {
 		t.Errorf("%d bytes were asked for, want %d", n, size)
 	}
+}
+
+// TestStandingStill: a request that stands still is given up, so that those who wait
+// get an error, or what they want from another request.
+func TestStandingStill(t *testing.T) {
+	const timeout = 50 * time.Millisecond
+	s, f := newService(t, 1<<20)
+	f.timeout = timeout
+	serve := f.open
+	stuck := 0 // how many requests stand still after their first block
+	f.open = func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+		body, err := serve(ctx, offset, length)
+		if stuck--; err == nil && stuck >= 0 {
+			body = io.NopCloser(io.MultiReader(io.LimitReader(body, chunks.BlockSize), stillReader{ctx}))
+		}
+		return body, err
+	}
+	stuck = 2
+	if got := readAll(t, f.Reader(), len(s.data), len(s.data)); !bytes.Equal(got, s.data) {
+		t.Error("read something else")
+	}
+	s, f = newService(t, 1<<20)
+	f.timeout = timeout
+	s.gate = make(chan struct{})
+	if _, err := f.Reader().ReadAt(t.Context(), make([]byte, 10), 0); err != errStill {
+		t.Errorf("without an answer: %v, want %v", err, errStill)
+	}
+	close(s.gate)
+	readAll(t, f.Reader(), len(s.data), len(s.data))
+}
+
+// stillReader stands still until its request is given up.
+type stillReader struct{ ctx context.Context }
+
+func (r stillReader) Read([]byte) (int, error) {
+	<-r.ctx.Done()
+	return 0, r.ctx.Err()
 }
