@@ -122,7 +122,7 @@ func run(ctx context.Context, env *command.Env, o *flags) error {
 	if len(env.Args) != 1 {
 		return command.Usagef("name one folder to mount at")
 	}
-	if err := o.check(env.Args[0]); err != nil {
+	if err := o.check(env, env.Args[0]); err != nil {
 		return err
 	}
 	client, err := connect.Client(env, o.tps)
@@ -153,7 +153,7 @@ func run(ctx context.Context, env *command.Env, o *flags) error {
 }
 
 // check completes the options of the mount.
-func (o *flags) check(dir string) error {
+func (o *flags) check(env *command.Env, dir string) error {
 	if err := mount.CheckDir(dir); err != nil {
 		return command.Usagef("%v", err)
 	}
@@ -162,7 +162,7 @@ func (o *flags) check(dir string) error {
 		return err
 	}
 	o.CacheDir, o.SpoolDir = o.cacheDir, o.spoolDir
-	if err := o.findDirs(); err != nil {
+	if err := o.findDirs(env); err != nil {
 		return err
 	}
 	if o.bwlimit != "" {

@@ -3,7 +3,9 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"strings"
 
 	"jottatools/lib/command"
+	"jottatools/lib/connect"
 	"jottatools/lib/mount"
 )
 
@@ -87,11 +90,20 @@ func (o *flags) choices() error {
 	return nil
 }
 
-// findDirs completes the folders of spool and cache: one of each for an account, so
-// that the next mount of it finds them, wherever it is mounted.
-func (o *flags) findDirs() error {
-	name := sha256.Sum256([]byte(os.Getenv("JOTTA_ENDPOINT") + "\n" + os.Getenv("JOTTA_PROFILE") + "\n" + os.Getenv("JOTTACLOUD_USERNAME")))
-	account := "jfuse-" + hex.EncodeToString(name[:6])
+// accountDir returns the name of the folders of an account.
+func accountDir(endpoint, profile string) string {
+	name := sha256.Sum256([]byte(endpoint + "\n" + profile + "\n" + os.Getenv("JOTTACLOUD_USERNAME")))
+	return "jfuse-" + hex.EncodeToString(name[:6])
+}
+
+// findDirs completes the folders of spool and cache: one of each for a login, so
+// that the next mount with it finds them, wherever it is mounted.
+func (o *flags) findDirs(env *command.Env) error {
+	settings, err := connect.Settings("")
+	if err != nil {
+		return err
+	}
+	account := accountDir(settings.Endpoint, settings.Profile)
 	for _, d := range []struct {
 		dir      *string
 		variable string
@@ -108,10 +120,24 @@ func (o *flags) findDirs() error {
 				top = filepath.Join(home, d.home)
 			}
 			*d.dir = filepath.Join(top, "jottatools", account)
+			if d.dir == &o.SpoolDir {
+				tellOfOther(env, *d.dir)
+			}
 		}
 		if *d.dir, err = filepath.Abs(*d.dir); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tellOfOther says so if the first mount that uses a spool leaves another one with
+// files in it that the environment alone would have led to: config.toml has named
+// a profile or a server since.
+func tellOfOther(env *command.Env, spool string) {
+	other := filepath.Join(filepath.Dir(spool), accountDir(os.Getenv("JOTTA_ENDPOINT"), os.Getenv("JOTTA_PROFILE")))
+	left, _ := filepath.Glob(filepath.Join(other, "*.data"))
+	if _, err := os.Stat(spool); other != spool && len(left) > 0 && errors.Is(err, fs.ErrNotExist) {
+		env.Errorf("%s still has files to upload, from before config.toml named this profile or server; a mount with --spool-dir %s goes on with them", other, other)
+	}
 }
