@@ -118,20 +118,66 @@ func (f *fileSystem) storeTarget(ctx context.Context, dir *entry, target, name s
 	if rel, err := filepath.Rel(f.o.Dir, target); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
 		return fmt.Errorf("link %s: it leads to a file in the mount; copy that: %w", name, syscall.EPERM)
 	}
-	file, err := os.Open(target)
+	waitCtx, cancel := f.forWait(ctx)
+	defer cancel()
+	file, modified, err := openTarget(waitCtx, f.o.Dir, target)
 	if err != nil {
-		return err
+		return fmt.Errorf("link %s: %w", name, err)
 	}
 	defer file.Close()
-	fi, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	if !fi.Mode().IsRegular() {
-		return fmt.Errorf("link %s: %s is not a regular file: %w", name, target, syscall.EPERM)
-	}
-	_, err = f.storeFrom(ctx, dir, name, file, fi.ModTime())
+	_, err = f.storeFrom(ctx, dir, name, file, modified)
 	return err
+}
+
+// openTarget opens a regular file that is not in the mount. Its name may lead into
+// the mount all the same, to a folder that the kernel has locked until there is an
+// answer to the caller; so it is given up when the context ends. Then what is left
+// behind goes on and ends with that answer.
+func openTarget(ctx context.Context, mnt, target string) (*os.File, time.Time, error) {
+	type opened struct {
+		file     *os.File
+		modified time.Time
+		err      error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		var o opened
+		o.file, o.modified, o.err = openRegular(mnt, target)
+		if ctx.Err() != nil && o.file != nil {
+			o.file.Close()
+		}
+		done <- o
+	}()
+	select {
+	case o := <-done:
+		return o.file, o.modified, o.err
+	case <-ctx.Done():
+		return nil, time.Time{}, context.Cause(ctx)
+	}
+}
+
+func openRegular(mnt, target string) (*os.File, time.Time, error) {
+	file, err := os.OpenFile(target, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for a writer
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	top, err := os.Stat(mnt)
+	var fi os.FileInfo
+	if err == nil {
+		fi, err = file.Stat()
+	}
+	switch {
+	case err != nil:
+	case fi.Sys().(*syscall.Stat_t).Dev == top.Sys().(*syscall.Stat_t).Dev:
+		err = fmt.Errorf("%s leads to a file in the mount; copy that: %w", target, syscall.EPERM)
+	case !fi.Mode().IsRegular():
+		err = fmt.Errorf("%s is not a regular file: %w", target, syscall.EPERM)
+	}
+	if err != nil {
+		file.Close()
+		return nil, time.Time{}, err
+	}
+	return file, fi.ModTime(), nil
 }
 
 // Readlink returns the text of a link.
