@@ -4,6 +4,7 @@ package test
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,7 @@ type world struct {
 	endpoint string
 	flags    []string
 	env      []string
+	mounts   string // the list of mounts to look at; "" is the test's own
 
 	jserve *process
 	jfuse  *process
@@ -50,6 +52,18 @@ func (p *process) output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.out.String()
+}
+
+// await waits until the process has said something so many times.
+func (p *process) await(t *testing.T, text string, times int) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); strings.Count(p.output(), text) < times; <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s has not said %q %d times: %s", p.cmd.Path, text, times, p.output())
+		}
+	}
 }
 
 func startProcess(t *testing.T, env []string, name string, args ...string) *process {
@@ -158,7 +172,7 @@ func (w *world) mount(flags ...string) {
 
 // mounted reports whether something is mounted, without looking into it.
 func (w *world) mounted() bool {
-	b, err := os.ReadFile("/proc/self/mounts")
+	b, err := os.ReadFile(cmp.Or(w.mounts, "/proc/self/mounts"))
 	return err == nil && strings.Contains(string(b), " "+w.mnt+" fuse.jfuse ")
 }
 

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"jottatools/lib/jfs"
@@ -132,6 +133,12 @@ var errOutdated = errors.New("the file is being changed")
 type shared struct {
 	*readahead.File
 	from []*source // one for each handle; guarded by the file system's mu
+
+	verified atomic.Bool // the MD5 is right
+	// damaged is set once the MD5 is known to be wrong. From then on all reads fail, until
+	// the last handle has gone: the kernel asks again for what it could not read ahead,
+	// and the programs that have the rest must not get it as if nothing had been.
+	damaged atomic.Bool
 }
 
 // source is a place where the service has a content.
@@ -173,7 +180,9 @@ func (f *fileSystem) doneReading(s *shared, from *source) {
 	delete(f.files, s.Content().ID())
 	f.mu.Unlock()
 	f.running.Go(func() {
-		f.verify(f.ctx, s.Content())
+		if errors.Is(f.verify(f.ctx, s.Content()), chunks.ErrDamaged) {
+			f.distrust(from.entry)
+		}
 		s.Close()
 	})
 }

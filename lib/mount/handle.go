@@ -5,6 +5,7 @@ package mount
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"syscall"
@@ -98,41 +99,60 @@ func (f *fileSystem) readEntry(ctx context.Context, h *handle, p []byte, offset 
 		if offset >= rev.size {
 			return 0, io.EOF
 		}
-		reader, content, err := h.remote(rev)
+		reader, s, err := h.remote(rev)
 		if err != nil {
 			return 0, err
 		}
+		if s.damaged.Load() {
+			return 0, fmt.Errorf("read content %s, which is damaged; open it again: %w", rev.md5, syscall.EIO)
+		}
 		n, err := reader.ReadAt(ctx, p, offset)
-		if err == nil && offset+int64(n) == rev.size && rev.size <= verifyAtOnce {
-			err = f.verifyRead(ctx, h.entry, content)
+		if err == nil && rev.size <= verifyAtOnce && !s.verified.Load() {
+			err = f.verifyRead(ctx, h.entry, s)
 		}
 		return n, err
 	}
 }
 
-// verifyAtOnce is the size of a file, in bytes, up to which the last read waits until
-// the MD5 has been checked. Larger ones are checked when they are closed.
+// verifyAtOnce is the size of a file, in bytes, up to which the read that finds all of
+// it here waits until the MD5 has been checked. Larger ones are checked when they are
+// closed.
 const verifyAtOnce = 32 << 20
 
 // verifyRead checks what has been read whole. What is wrong may be a newer version
 // than the one that the folder was listed with.
-func (f *fileSystem) verifyRead(ctx context.Context, e *entry, content *chunks.Content) error {
-	err := f.verify(ctx, content)
-	if errors.Is(err, chunks.ErrMissing) {
+func (f *fileSystem) verifyRead(ctx context.Context, e *entry, s *shared) error {
+	if !s.Content().Complete() {
+		return nil
+	}
+	err := f.verify(ctx, s.Content())
+	switch {
+	case errors.Is(err, chunks.ErrMissing):
 		return nil // a part of it had to make room already
+	case errors.Is(err, chunks.ErrDamaged):
+		s.damaged.Store(true)
+	case err == nil && s.Content().Verified(): // not: another is at it
+		s.verified.Store(true)
 	}
 	if err != nil {
-		f.tree.mu.Lock()
-		if e.parent != nil {
-			e.parent.listed = time.Time{}
-		}
-		f.tree.mu.Unlock()
+		f.distrust(e)
 	}
 	return err
 }
 
+// distrust has the next look ask the service, and the next open drop the pages that
+// the kernel has: what was read was not what the service says it is.
+func (f *fileSystem) distrust(e *entry) {
+	f.tree.mu.Lock()
+	defer f.tree.mu.Unlock()
+	e.opened = chunks.ID{}
+	if e.parent != nil {
+		e.parent.listed = time.Time{}
+	}
+}
+
 // remote returns what reads a revision.
-func (h *handle) remote(rev revision) (*readahead.Reader, *chunks.Content, error) {
+func (h *handle) remote(rev revision) (*readahead.Reader, *shared, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.shared == nil || h.from.rev.id() != rev.id() {
@@ -144,7 +164,7 @@ func (h *handle) remote(rev revision) (*readahead.Reader, *chunks.Content, error
 		}
 		h.from, h.shared, h.reader = from, s, s.Reader()
 	}
-	return h.reader, h.shared.Content(), nil
+	return h.reader, h.shared, nil
 }
 
 // closeRemote ends reading from the service. The mu is held.
