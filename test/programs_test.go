@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -342,17 +343,9 @@ func TestNormalUser(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("all other tests have done that already")
 	}
-	if fi, err := os.Stat("/dev/fuse"); err != nil || fi.Mode()&0o006 != 0o006 {
-		t.Skip("/dev/fuse is for root only; udev would let everybody use it")
-	}
 	const nobody = 65534
 	w := &world{t: t, dir: t.TempDir()}
-	// The way to the folder must be open to all.
-	for dir := w.dir; strings.HasPrefix(dir, os.TempDir()+"/"); dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.openToAll()
 	if err := os.Chmod(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -367,8 +360,10 @@ func TestNormalUser(t *testing.T) {
 		w.jserve.end(t, syscall.SIGTERM)
 	})
 	w.serve()
-	as := []string{"--reuid", "65534", "--regid", "65534", "--clear-groups"}
-	w.jfuse = startProcess(t, w.env, "setpriv", append(as, filepath.Join(bin, "jfuse"), w.mnt, "--write-back", "0s")...)
+	w.env = append(w.env, "HOME="+w.dir) // whose configuration may be read
+	inside := w.fuseForAll()
+	as := append(inside, asNobody...)
+	w.jfuse = startProcess(t, w.env, as[0], append(as[1:], filepath.Join(bin, "jfuse"), w.mnt, "--write-back", "0s")...)
 	for deadline := time.Now().Add(30 * time.Second); !w.mounted() && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		select {
 		case <-w.jfuse.ended:
@@ -376,11 +371,93 @@ func TestNormalUser(t *testing.T) {
 		default:
 		}
 	}
-	cmd := exec.Command("setpriv", append(as, "sh", "-euc", `cd "$0"; echo x >a; mkdir d; mv a d/b; cat d/b; stat -c %u d/b`, w.archive())...)
+	cmd := exec.Command(as[0], append(as[1:], "sh", "-euc", `cd "$0"; echo x >a; mkdir d; mv a d/b; cat d/b; stat -c %u d/b`, w.archive())...)
 	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "x\n65534\n" {
 		t.Errorf("%s, %v; jfuse: %s", out, err, w.jfuse.output())
 	}
-	if _, err := os.ReadDir(w.archive()); !errors.Is(err, syscall.EACCES) {
-		t.Errorf("root looks into the mount of another: %v", err)
+	if out, err := exec.Command(inside[0], append(inside[1:], "ls", w.archive())...).CombinedOutput(); err == nil || !strings.Contains(string(out), "Permission denied") {
+		t.Errorf("root looks into the mount of another: %s, %v", out, err)
+	}
+}
+
+// asNobody runs a command as somebody who is not root.
+var asNobody = []string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"}
+
+// openToAll opens the way to the world's folder.
+func (w *world) openToAll() {
+	w.t.Helper()
+	for dir := w.dir; strings.HasPrefix(dir, os.TempDir()+"/"); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// fuseForAll makes a name space where everybody may use /dev/fuse, as udev has it,
+// and returns what runs a command in there.
+func (w *world) fuseForAll() []string {
+	w.t.Helper()
+	need(w.t, "unshare", "nsenter")
+	node, ready := filepath.Join(w.dir, "fuse"), filepath.Join(w.dir, "inside")
+	holder := startProcess(w.t, nil, "unshare", "-m", "sh", "-euc",
+		`mknod -m 666 "$0" c 10 229; mount --bind "$0" /dev/fuse; : >"$1"; exec sleep 600`, node, ready)
+	w.t.Cleanup(func() { holder.end(w.t, syscall.SIGKILL) })
+	if _, err := awaitFile(ready, holder.ended); err != nil {
+		w.t.Skipf("no name space of its own for /dev/fuse: %s", holder.output())
+	}
+	pid := fmt.Sprint(holder.cmd.Process.Pid)
+	w.mounts = "/proc/" + pid + "/mounts"
+	return []string{"nsenter", "-m", "-t", pid, "--"}
+}
+
+// TestAllowOther: others may look into a mount if it says so.
+func TestAllowOther(t *testing.T) {
+	w := newWorld(t, "--write-back", "0s")
+	need(t, "setpriv")
+	if os.Getuid() != 0 {
+		t.Skip("only root can become somebody else")
+	}
+	w.openToAll()
+	w.sh("echo seen >a")
+	read := func() (string, error) {
+		out, err := exec.Command(asNobody[0], append(asNobody[1:], "cat", filepath.Join(w.archive(), "a"))...).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := read(); err == nil || !strings.Contains(out, "Permission denied") {
+		t.Errorf("without allow_other: %q, %v", out, err)
+	}
+	w.unmount()
+	w.mount("-o", "allow_other")
+	if out, err := read(); err != nil || out != "seen\n" {
+		t.Errorf("with allow_other: %q, %v", out, err)
+	}
+}
+
+// TestNotify: systemd hears when the mount is there, and when it is about to go.
+func TestNotify(t *testing.T) {
+	w := newWorld(t)
+	w.unmount()
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: filepath.Join(w.dir, "s")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	w.env = append(w.env, "NOTIFY_SOCKET="+filepath.Join(w.dir, "s"))
+	hear := func() string {
+		socket.SetReadDeadline(time.Now().Add(30 * time.Second))
+		b := make([]byte, 100)
+		n, err := socket.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b[:n])
+	}
+	w.mount()
+	if got := hear(); got != "READY=1" {
+		t.Errorf("mounted, it says %q", got)
+	}
+	w.unmount()
+	if got := hear(); got != "STOPPING=1" {
+		t.Errorf("ending, it says %q", got)
 	}
 }
