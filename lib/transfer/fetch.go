@@ -219,6 +219,17 @@ func (f *fetch) both(body io.Reader) error {
 	return err
 }
 
+// fill reads until b is full, or there is nothing more. An encrypted line gives no
+// more than 16 KiB at a time, and each piece costs a write and a change of goroutine.
+func fill(r io.Reader, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var m int
+		m, err = r.Read(b[n:])
+		n += m
+	}
+	return n, err
+}
+
 // pieces copies body to f.to, and each piece to hash. Of the buffers it uses one
 // after the other; when a piece is handed to hash, the one before it is free again.
 func (f *fetch) pieces(body io.Reader, buffer func(i int) []byte, hash func([]byte)) error {
@@ -227,7 +238,7 @@ func (f *fetch) pieces(body io.Reader, buffer func(i int) []byte, hash func([]by
 		if f.Bandwidth != nil {
 			b = b[:readSize]
 		}
-		n, err := body.Read(b)
+		n, err := fill(body, b)
 		f.fetched += int64(n)
 		if f.at+int64(n) > f.size {
 			return errDiffers
