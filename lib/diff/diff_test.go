@@ -308,7 +308,7 @@ func TestParseLimit(t *testing.T) {
 }
 
 func FuzzLooseKey(f *testing.F) {
-	for _, s := range []string{"a/b", "é/ß", "...", " ", "．．/x", "℀", "\xff", "\u0301"} {
+	for _, s := range []string{"a/b", "é/ß", "...", " ", "．．/x", "℀", "\xff", "\u0301", "\u13bf"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, path string) {

@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+
+	"jottatools/lib/record"
 )
 
 // looseKey returns a form of path that is equal for any two paths that some
@@ -26,7 +28,8 @@ func looseName(name string) string {
 	if isPlain(name) {
 		name = strings.ToLower(name)
 	} else {
-		name = norm.NFKD.String(cases.Fold().String(norm.NFKD.String(name)))
+		// cases.Fold takes Cherokee letters of either case for different ones.
+		name = norm.NFKD.String(cases.Fold().String(norm.NFKD.String(record.Fold(name))))
 		name = strings.Map(func(r rune) rune {
 			switch {
 			case unicode.Is(unicode.Mn, r):
