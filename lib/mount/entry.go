@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hanwen/go-fuse/v2/fs"
+
 	"jottatools/lib/jfs"
 	"jottatools/lib/mount/chunks"
 	"jottatools/lib/record"
@@ -52,11 +54,14 @@ type entry struct {
 	sending *sending  // the upload under way
 	changed time.Time // when it was last changed here
 	opened  chunks.ID // the content that the kernel has pages of
+	inode   *fs.Inode // what the kernel knows it by; nil if it has not asked
+	alias   *fs.Inode // what it knows it by in other letters; nil likewise
 
 	// Of a folder:
 	children map[string]*entry // by folded name; nil: not looked at yet
 	listed   time.Time         // when the service was last asked; zero: never
 	version  int               // counts changes made here, so that a listing asked for before is known to be old
+	cached   cached            // what the kernel remembers of the listing
 	modified time.Time         // when something in it was changed, or what people set
 	walked   time.Time         // when it was last read as a whole
 	walks    int               // how many folders below it were read since, without a listing; see fill
@@ -85,10 +90,13 @@ type tree struct {
 	mu   sync.Mutex // guards all entries; held for moments only, never during a request
 	root *entry
 	ino  uint64 // the last one given
+
+	// outdated is called with names that the kernel may remember wrongly. The mu is held.
+	outdated func(dir *entry, names ...string)
 }
 
 func newTree() *tree {
-	t := &tree{ino: 1}
+	t := &tree{ino: 1, outdated: func(*entry, ...string) {}}
 	t.root = &entry{ino: 1, kind: kindAccount, modified: time.Now()}
 	return t
 }
@@ -109,6 +117,7 @@ func (t *tree) attach(e, dir *entry, name string) {
 	}
 	dir.children[record.Fold(name)] = e
 	dir.touched()
+	t.outdated(dir, dir.cached.appeared(name)...)
 }
 
 // detach takes an entry from its place. The mu is held.

@@ -250,6 +250,7 @@ func (t *trashNode) Lookup(caller context.Context, name string, out *fuse.EntryO
 	t.mu.Unlock()
 	switch {
 	case !ok:
+		out.SetEntryTimeout(1) // what is removed appears here; see lookupMissing
 		return nil, syscall.ENOENT
 	case e.Kind == jfs.KindFile:
 		return t.fs.showOld(caller, t, jfs.Path(e.Path), revisionOf(&e.Revision), out), 0

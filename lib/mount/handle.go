@@ -24,6 +24,7 @@ type handle struct {
 	fs     *fileSystem
 	entry  *entry
 	writes bool
+	alias  bool // it was opened in other letters
 
 	mu     sync.Mutex // guards what follows
 	from   *source    // what is being read from the service
@@ -50,13 +51,14 @@ func (n *node) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, sys
 	f.tree.mu.Lock()
 	defer f.tree.mu.Unlock()
 	h := f.newHandle(e, writes)
+	h.alias = n.isAlias()
 	// The kernel's pages of the file are good if the content is what it was.
 	now := chunks.ID{}
 	if e.local == nil {
 		now = e.rev.id()
 	}
 	var keep uint32
-	if e.local != nil || e.opened == now {
+	if e.alias == nil && (e.local != nil || e.opened == now) {
 		keep = fuse.FOPEN_KEEP_CACHE // what is written here goes through the kernel
 	}
 	e.opened = now
@@ -182,6 +184,7 @@ func (h *handle) Write(caller context.Context, data []byte, offset int64) (uint3
 		n, err = l.writeAt(data, offset)
 		return err
 	})
+	h.fs.rewritten(h.entry, h.alias)
 	return uint32(n), h.fs.errno(err)
 }
 

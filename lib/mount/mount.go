@@ -45,7 +45,9 @@ func Mount(service Service, o Options) (*Mounted, error) {
 	}
 	m := &Mounted{fs: f, done: make(chan struct{})}
 	root := &node{fs: f, entry: f.tree.root}
+	missing := o.missingTTL()
 	options := &fs.Options{
+		NegativeTimeout: &missing,
 		RootStableAttr:  &fs.StableAttr{Ino: f.tree.root.ino},
 		NullPermissions: true,
 		MountOptions: fuse.MountOptions{
@@ -98,6 +100,7 @@ func newFileSystem(service Service, o Options) (*fileSystem, *spool.Found, error
 		files: map[chunks.ID]*shared{}, checked: map[chunks.ID]bool{}}
 	f.ctx, f.stop = context.WithCancelCause(context.Background())
 	f.uploads = newUploads(f)
+	f.tree.outdated = f.outdated
 	return f, found, nil
 }
 

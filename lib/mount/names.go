@@ -168,7 +168,12 @@ func (n *node) Unlink(ctx context.Context, name string) syscall.Errno {
 	case e.isDir():
 		return syscall.EISDIR
 	}
-	return n.fs.errno(n.fs.unlink(e))
+	n.fs.tree.mu.Lock()
+	shown := n.fs.shownName(e)
+	n.fs.tree.mu.Unlock()
+	err = n.fs.unlink(e)
+	n.fs.changedAs(n.entry, shown, name)
+	return n.fs.errno(err)
 }
 
 func (f *fileSystem) unlink(e *entry) error {

@@ -24,6 +24,7 @@ type node struct {
 
 var (
 	_ fs.NodeLookuper       = (*node)(nil)
+	_ fs.NodeOnForgetter    = (*node)(nil)
 	_ fs.NodeOpendirHandler = (*node)(nil)
 	_ fs.NodeGetattrer      = (*node)(nil)
 	_ fs.NodeSetattrer      = (*node)(nil)
@@ -87,7 +88,7 @@ func (f *fileSystem) ttl(e *entry) time.Duration {
 	if e.parent == nil {
 		return f.o.DirTTL
 	}
-	if e.gone {
+	if e.gone || e.alias != nil {
 		return 0
 	}
 	left := f.o.DirTTL - time.Since(e.parent.listed)
@@ -100,12 +101,13 @@ const minTTL = time.Second
 // show answers a question for an entry. The tree's mu is held.
 func (n *node) show(ctx context.Context, e *entry, name string, out *fuse.EntryOut) *fs.Inode {
 	n.fs.attributes(e, &out.Attr)
+	inode := n.inodeFor(ctx, e, name, out.Mode)
 	ttl := n.fs.ttl(e)
 	out.SetAttrTimeout(ttl)
 	if name == n.fs.shownName(e) {
 		out.SetEntryTimeout(ttl)
 	} // else it is asked for in other letters: the kernel must not keep that as a name of its own
-	return n.NewInode(ctx, &node{fs: n.fs, entry: e}, fs.StableAttr{Mode: out.Mode & syscall.S_IFMT, Ino: e.ino})
+	return inode
 }
 
 // Lookup finds a name in a folder.
@@ -115,7 +117,11 @@ func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs
 		return nil, n.fs.errno(err)
 	}
 	if e == nil {
-		return n.lookupExtra(ctx, name, out)
+		inode, errno := n.lookupExtra(ctx, name, out)
+		if errno == syscall.ENOENT {
+			n.lookupMissing(name, out)
+		}
+		return inode, errno
 	}
 	n.fs.tree.mu.Lock()
 	defer n.fs.tree.mu.Unlock()
@@ -181,16 +187,22 @@ func (n *node) Getattr(ctx context.Context, _ fs.FileHandle, out *fuse.AttrOut) 
 // OpendirHandle reads a folder as a whole.
 func (n *node) OpendirHandle(ctx context.Context, _ uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	d := &dirHandle{node: n}
-	if errno := d.read(ctx); errno != 0 {
+	if errno := d.look(ctx); errno != 0 {
 		return nil, 0, errno
 	}
-	return d, 0, 0
+	n.fs.tree.mu.Lock()
+	keep := n.entry.keepListing()
+	n.fs.tree.mu.Unlock()
+	if !keep {
+		n.NotifyContent(0, 0)
+	}
+	return d, fuse.FOPEN_CACHE_DIR, 0
 }
 
-// dirHandle is an open folder, as it was when it was opened or rewound.
+// dirHandle is an open folder, as it was when it was first read or rewound.
 type dirHandle struct {
 	node    *node
-	entries []fuse.DirEntry
+	entries []fuse.DirEntry // nil: not read yet
 	next    int
 }
 
@@ -201,14 +213,17 @@ var (
 	_ fs.FileFsyncdirer   = (*dirHandle)(nil)
 )
 
-func (d *dirHandle) read(caller context.Context) syscall.Errno {
+// look makes sure that it is known what is in the folder.
+func (d *dirHandle) look(caller context.Context) syscall.Errno {
 	f, dir := d.node.fs, d.node.entry
 	f.noteWalk(dir)
 	ctx, cancel := f.forWait(caller)
 	defer cancel()
-	if err := f.list(ctx, dir); err != nil {
-		return f.errno(err)
-	}
+	return f.errno(f.list(ctx, dir))
+}
+
+func (d *dirHandle) read() {
+	f, dir := d.node.fs, d.node.entry
 	f.tree.mu.Lock()
 	defer f.tree.mu.Unlock()
 	up := dir.ino
@@ -224,11 +239,13 @@ func (d *dirHandle) read(caller context.Context) syscall.Errno {
 		d.entries[i].Off = uint64(i + 1)
 	}
 	d.next = 0
-	return 0
 }
 
 // Readdirent returns the next name.
 func (d *dirHandle) Readdirent(context.Context) (*fuse.DirEntry, syscall.Errno) {
+	if d.entries == nil {
+		d.read()
+	}
 	if d.next >= len(d.entries) {
 		return nil, 0
 	}
@@ -239,7 +256,11 @@ func (d *dirHandle) Readdirent(context.Context) (*fuse.DirEntry, syscall.Errno) 
 // Seekdir goes on after the entry with that offset; 0 begins anew.
 func (d *dirHandle) Seekdir(ctx context.Context, offset uint64) syscall.Errno {
 	if offset == 0 && d.next > 0 {
-		return d.read(ctx)
+		d.entries, d.next = nil, 0
+		return d.look(ctx)
+	}
+	if d.entries == nil {
+		d.read()
 	}
 	if offset > uint64(len(d.entries)) {
 		return syscall.EINVAL

@@ -54,7 +54,9 @@ func (f *fileSystem) rename(caller context.Context, dir *entry, name string, new
 	}
 	f.tree.mu.Lock()
 	target := newDir.children[record.Fold(newName)]
+	shown := f.shownName(e)
 	f.tree.mu.Unlock()
+	defer f.changedAs(dir, shown, name)
 	switch {
 	case target == e:
 		target = nil // other letters, the same name to the service
@@ -65,6 +67,8 @@ func (f *fileSystem) rename(caller context.Context, dir *entry, name string, new
 		return syscall.EISDIR
 	case !target.isDir() && e.isDir():
 		return syscall.ENOTDIR
+	default:
+		defer f.changedAs(newDir, target.name, newName)
 	}
 	if e.isDir() {
 		return f.renameDir(e, newDir, newName, target)

@@ -37,6 +37,10 @@ func (n *node) Setattr(ctx context.Context, _ fs.FileHandle, in *fuse.SetAttrIn,
 		}
 	}
 	f.tree.mu.Lock()
+	alias := n.isAlias()
+	f.tree.mu.Unlock()
+	f.rewritten(e, alias)
+	f.tree.mu.Lock()
 	defer f.tree.mu.Unlock()
 	f.attributes(e, &out.Attr)
 	out.SetTimeout(f.ttl(e))
