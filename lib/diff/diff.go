@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"path"
 	"strings"
 	"time"
 
@@ -233,6 +234,9 @@ func (p *plan) compare(l, r *record.Record) error {
 		return p.propose(l, record.ActionPut, record.ReasonIncomplete)
 	case l.Size != r.Size || l.MD5 != r.MD5 && l.MD5 != "" && r.MD5 != "":
 		return p.propose(l, record.ActionPut, record.ReasonChanged)
+	case p.opts.TrackRenames && l.MD5 != "" && r.MD5 != "" && path.Base(l.Path) != path.Base(r.Path): // in letter case
+		l.From = p.opts.Dest + "/" + r.Path
+		return p.propose(l, record.ActionMove, record.ReasonRenamed)
 	case sameTime(l.MTime, r.MTime):
 		return p.propose(l, record.ActionNone, record.ReasonSame)
 	case l.MD5 == "" || r.MD5 == "":

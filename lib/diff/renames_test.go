@@ -24,6 +24,7 @@ func TestTrackRenames(t *testing.T) {
 		{"empty files are all alike", "b=", "a= c=1", "put b new", Limit{0, false}, "--max-delete 0"},
 		{"the same name goes first", "n/ n/b=x n/c=x", "a=x o/ o/b=x", "mkdir n new\nmove n/b renamed < o/b\nmove n/c renamed < a\ndelete o gone", half, ""},
 		{"the same name in another case", "N/ N/B=x z=x", "a=x o/ o/b=x", "mkdir N new\nmove N/B renamed < o/b\nmove z renamed < a\ndelete o gone", half, ""},
+		{"in letter case only", "A=x B=z c=1", "a=x b=y c=1", "move A renamed < a\nput B changed\nnone c same", half, ""},
 		{"each once: more new", "b=x c=x", "a=x", "move b renamed < a\nput c new", half, ""},
 		{"each once: more gone", "c=x d=1", "a=x b=x d=1", "none d same\nmove c renamed < a\ndelete b gone", half, ""},
 		{"new files in tree order, moved or not", "a=1 b=x c=2 d=y e=3", "y=y z=x e=3", "none e same\nput a new\nmove b renamed < z\nput c new\nmove d renamed < y", half, ""},
