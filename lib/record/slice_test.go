@@ -43,3 +43,22 @@ func TestSlicesAreAll(t *testing.T) {
 		t.Error("slices are not what they were: what has been read back would be in others now")
 	}
 }
+
+func FuzzParseSlice(f *testing.F) {
+	for _, s := range []string{"1/1", "3/30", "08/31", "+1/2", "1/10001", "1/3/4", "99999999999/99999999999"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := ParseSlice(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseSlice(got.String()); again != got || err != nil {
+			t.Errorf("ParseSlice(%q) = %v, which is read as %v, %v", s, got, again, err)
+		}
+		if got.N < 1 || got.N > got.Of || got.Of > maxSlices {
+			t.Errorf("ParseSlice(%q) = %v", s, got)
+		}
+		got.Contains(s)
+	})
+}
