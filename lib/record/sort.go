@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"container/heap"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"iter"
@@ -13,7 +14,7 @@ import (
 
 // Sorter brings records into tree order, with records of one path in the order
 // they came. It keeps a bounded number of bytes in memory and the rest on disk,
-// in the folder for temporary files.
+// in the folder for temporary files. What comes in order costs no sorting.
 //
 // It is not safe for concurrent use. Close it to give the disk space back.
 type Sorter struct {
@@ -21,25 +22,37 @@ type Sorter struct {
 	// number, fit for several sorters in a program.
 	Memory int
 
-	memory []keyedLine
-	size   int
-	count  int64
-	// runs[i] are sorted files that each hold about fanIn^i memories full.
+	packer  packer
+	chunks  []*strings.Builder // the records in memory, packed; none outgrows the size that it is made with
+	memory  []packed
+	size    int
+	inOrder bool   // memory is
+	buf     []byte // to pack in
+	count   int64
+	// runs[i] are sorted files that each hold about fanIn^i memories full, or more
+	// where these came in order.
 	runs [][]*tempFile
+	last string // path of the last record on disk
 }
 
-type keyedLine struct{ path, line string }
-
-// keyedLineSize is what a line costs in memory beyond its bytes.
-const keyedLineSize = 32 + 16
+// packed is a record in memory: where its path begins, which the rest follows, in
+// a chunk. It has no pointers, so that the garbage collector need not look at
+// what may be a million of them.
+type packed struct{ chunk, at, path, end uint32 }
 
 const (
-	// sortMemory is the default of Sorter.Memory. It counts twice while a run is
-	// written, and sorting is not what takes the time.
-	sortMemory = 256 << 10
+	packedSize = 16
+	// maxPacked is more than any record has: a line cannot grow so much.
+	maxPacked = 64 * MaxLine
+
+	// sortMemory is the default of Sorter.Memory.
+	sortMemory = 1 << 20
 	// fanIn is how many files are merged at a time: their buffers and
 	// descriptors are what it costs.
 	fanIn = 32
+
+	// Chunks grow from the smallest to the largest size, in bytes.
+	minChunk, maxChunk = 16 << 10, 1 << 20
 )
 
 // Sort reads a stream into a Sorter, as far as it goes: the records that keep
@@ -59,39 +72,88 @@ func Sort(in *Reader, keep func(*Record) bool) (*Sorter, error) {
 	return s, nil
 }
 
-// Add takes a record. The error is that of writing to disk.
+// Add takes a record, which stays the caller's. The error is that of writing to
+// disk.
 func (s *Sorter) Add(r *Record) error {
 	s.count++
-	line := r.encoded()
-	// The path is copied, since it may be a piece of a longer line that would stay
-	// in memory with it.
-	s.memory = append(s.memory, keyedLine{strings.Clone(r.Path), line})
-	s.size += len(r.Path) + len(line) + keyedLineSize
+	s.buf = s.packer.pack(append(s.buf[:0], r.Path...), r)
+	s.inOrder = len(s.memory) == 0 || s.inOrder && Compare(s.path(s.memory[len(s.memory)-1]), r.Path) <= 0
+	s.memory = append(s.memory, s.store(len(r.Path)))
+	s.size += len(s.buf) + packedSize
 	if s.size < cmp.Or(s.Memory, sortMemory) {
 		return nil
 	}
 	return s.spill()
 }
 
+// store copies the record in buf, whose path has that length, into a chunk.
+func (s *Sorter) store(path int) packed {
+	last := len(s.chunks) - 1
+	if last < 0 || s.chunks[last].Cap()-s.chunks[last].Len() < len(s.buf) {
+		chunk := new(strings.Builder)
+		chunk.Grow(max(min(max(s.size, minChunk), maxChunk), len(s.buf)))
+		s.chunks = append(s.chunks, chunk)
+		last++
+	}
+	at := s.chunks[last].Len()
+	s.chunks[last].Write(s.buf)
+	return packed{uint32(last), uint32(at), uint32(path), uint32(at + len(s.buf))}
+}
+
+func (s *Sorter) path(p packed) string {
+	return s.chunks[p.chunk].String()[p.at : p.at+p.path]
+}
+
+func (s *Sorter) rest(p packed) string {
+	return s.chunks[p.chunk].String()[p.at+p.path : p.end]
+}
+
+func (s *Sorter) sortMemory() {
+	if s.inOrder {
+		return
+	}
+	slices.SortFunc(s.memory, func(a, b packed) int {
+		return cmp.Or(Compare(s.path(a), s.path(b)), cmp.Compare(a.chunk, b.chunk), cmp.Compare(a.at, b.at))
+	})
+	s.inOrder = true
+}
+
+// spill moves what is in memory to disk: into a run of its own, unless it follows
+// what the last one ends with.
 func (s *Sorter) spill() error {
 	s.sortMemory()
-	run, err := newTempFile()
-	if err != nil {
-		return err
-	}
-	for _, k := range s.memory {
-		if err := run.writeLine(k.line); err != nil {
-			run.close()
+	var run *tempFile
+	follows := len(s.runs) > 0 && len(s.runs[0]) > 0 && Compare(s.last, s.path(s.memory[0])) <= 0
+	if follows {
+		run = s.runs[0][len(s.runs[0])-1]
+	} else {
+		var err error
+		if run, err = newTempFile(); err != nil {
 			return err
 		}
 	}
-	if err := run.finish(); err != nil {
+	err := s.writeMemory(run)
+	if err != nil && !follows {
 		run.close()
+	}
+	if err != nil {
 		return err
 	}
-	clear(s.memory)
-	s.memory, s.size = s.memory[:0], 0
+	s.last = strings.Clone(s.path(s.memory[len(s.memory)-1]))
+	s.chunks, s.memory, s.size = nil, s.memory[:0], 0
+	if follows {
+		return nil
+	}
 	return s.addRun(0, run)
+}
+
+func (s *Sorter) writeMemory(run *tempFile) error {
+	for _, p := range s.memory {
+		if err := writePacked(run, s.path(p), s.rest(p)); err != nil {
+			return err
+		}
+	}
+	return run.finish()
 }
 
 // addRun files a run under its level and merges a level that is full.
@@ -107,9 +169,9 @@ func (s *Sorter) addRun(level int, run *tempFile) error {
 	if err != nil {
 		return err
 	}
-	for k, err := range mergeRuns(s.runs[level], nil) {
+	for m, err := range mergeRuns(s.runs[level], nil) {
 		if err == nil {
-			err = merged.writeLine(k.line)
+			err = writePacked(merged, m.path, m.rest)
 		}
 		if err != nil {
 			merged.close()
@@ -127,10 +189,6 @@ func (s *Sorter) addRun(level int, run *tempFile) error {
 	return s.addRun(level+1, merged)
 }
 
-func (s *Sorter) sortMemory() {
-	slices.SortStableFunc(s.memory, func(a, b keyedLine) int { return Compare(a.path, b.path) })
-}
-
 // Sorted returns the records in order, as often as it is called and by several
 // readers at once. A non-nil error ends it. Add must not be called any more.
 func (s *Sorter) Sorted() iter.Seq2[*Record, error] {
@@ -140,11 +198,10 @@ func (s *Sorter) Sorted() iter.Seq2[*Record, error] {
 		runs = append(runs, level...)
 	}
 	return func(yield func(*Record, error) bool) {
-		for k, err := range mergeRuns(runs, s.memory) {
+		for m, err := range mergeRuns(runs, s) {
 			var rec *Record
 			if err == nil {
-				rec = new(Record)
-				err = rec.decode(k.line)
+				rec, err = s.packer.unpack(m.path, m.rest)
 			}
 			if !yield(rec, err) || err != nil {
 				return
@@ -158,7 +215,7 @@ func (s *Sorter) Len() int64 { return s.count }
 
 // Close drops the records.
 func (s *Sorter) Close() error {
-	s.memory = nil
+	s.chunks, s.memory = nil, nil
 	var first error
 	for _, level := range s.runs {
 		for _, r := range level {
@@ -171,29 +228,39 @@ func (s *Sorter) Close() error {
 	return first
 }
 
-// mergeRuns merges sorted files and sorted lines in memory, which count as the
-// youngest.
-func mergeRuns(runs []*tempFile, memory []keyedLine) iter.Seq2[keyedLine, error] {
-	return func(yield func(keyedLine, error) bool) {
+// mergeRuns merges sorted files and what memory holds, which counts as the
+// youngest. Memory may be nil. What it hands out is valid until the next one.
+func mergeRuns(runs []*tempFile, memory *Sorter) iter.Seq2[*mergeSource, error] {
+	return func(yield func(*mergeSource, error) bool) {
 		var heads mergeHeap
+		start := func(m *mergeSource) error {
+			err := m.advance()
+			if err == io.EOF {
+				return nil
+			}
+			heads = append(heads, m)
+			return err
+		}
 		for i, run := range runs {
-			lines, err := run.reader()
+			in, err := run.reader()
 			if err == nil {
-				err = heads.start(&mergeSource{age: i, lines: lines})
+				err = start(&mergeSource{age: i, in: in})
 			}
 			if err != nil {
-				yield(keyedLine{}, err)
+				yield(nil, err)
 				return
 			}
 		}
-		if err := heads.start(&mergeSource{age: len(runs), memory: memory}); err != nil {
-			yield(keyedLine{}, err)
-			return
+		if memory != nil {
+			if err := start(&mergeSource{age: len(runs), sorter: memory}); err != nil {
+				yield(nil, err)
+				return
+			}
 		}
 		heap.Init(&heads)
 		for len(heads) > 0 {
 			top := heads[0]
-			if !yield(top.head, nil) {
+			if !yield(top, nil) {
 				return
 			}
 			err := top.advance()
@@ -201,7 +268,7 @@ func mergeRuns(runs []*tempFile, memory []keyedLine) iter.Seq2[keyedLine, error]
 			case err == io.EOF:
 				heap.Pop(&heads)
 			case err != nil:
-				yield(keyedLine{}, err)
+				yield(nil, err)
 				return
 			default:
 				heap.Fix(&heads, 0)
@@ -210,70 +277,75 @@ func mergeRuns(runs []*tempFile, memory []keyedLine) iter.Seq2[keyedLine, error]
 	}
 }
 
-// mergeSource is one sorted run being read.
+// mergeSource is one sorted run being read: a file, or what a sorter has in
+// memory.
 type mergeSource struct {
-	age    int
-	head   keyedLine
-	lines  *bufio.Reader
-	memory []keyedLine
+	age        int
+	path, rest string // of the current record
+
+	in     *bufio.Reader
+	sorter *Sorter
+	next   int // in the sorter's memory
 }
 
 func (m *mergeSource) advance() (err error) {
-	if m.lines != nil {
-		m.head, err = nextKeyedLine(m.lines)
+	if m.in != nil {
+		m.path, m.rest, err = readPacked(m.in)
 		return err
 	}
-	if len(m.memory) == 0 {
+	if m.next == len(m.sorter.memory) {
 		return io.EOF
 	}
-	m.head, m.memory = m.memory[0], m.memory[1:]
+	p := m.sorter.memory[m.next]
+	m.path, m.rest = m.sorter.path(p), m.sorter.rest(p)
+	m.next++
 	return nil
 }
 
-// nextKeyedLine reads a line that this package wrote, and of what it says only
-// the path.
-func nextKeyedLine(lines *bufio.Reader) (keyedLine, error) {
-	line, err := nextLine(lines)
-	if err != nil {
-		return keyedLine{}, err
+// writePacked writes a packed record to a run: two lengths, the path, the rest.
+func writePacked(run *tempFile, path, rest string) error {
+	var lengths [2 * binary.MaxVarintLen64]byte
+	n := binary.PutUvarint(lengths[:], uint64(len(path)))
+	n += binary.PutUvarint(lengths[n:], uint64(len(rest)))
+	return run.write(string(lengths[:n]), path, rest)
+}
+
+// readPacked reads what writePacked wrote.
+func readPacked(in *bufio.Reader) (path, rest string, err error) {
+	n, err := binary.ReadUvarint(in)
+	if err == io.EOF {
+		return "", "", err
 	}
-	k := keyedLine{line: line}
-	var raw rawNames
-	var r Record
-	err = eachMember(line, func(key, value, _ string) (err error) {
-		switch key {
-		case "path":
-			r.Path, err = text[string](value)
-		case "path_raw":
-			raw.path, err = text[string](value)
-		}
-		return err
-	})
+	m := uint64(0)
 	if err == nil {
-		err = raw.apply(&r)
+		m, err = binary.ReadUvarint(in)
+	}
+	var both []byte
+	if max(n, m) > maxPacked {
+		err = errDamaged
+	}
+	if err == nil {
+		both, err = in.Peek(int(n + m))
+	}
+	if err == bufio.ErrBufferFull {
+		both = make([]byte, n+m)
+		_, err = io.ReadFull(in, both)
+	} else if err == nil {
+		in.Discard(len(both))
 	}
 	if err != nil {
-		return keyedLine{}, fmt.Errorf("read records held back on disk: %w", err)
+		return "", "", fmt.Errorf("read records held back on disk: %w", err)
 	}
-	k.path = r.Path
-	return k, nil
+	all := string(both) // the one allocation that a record costs here
+	return all[:n], all[n:], nil
 }
 
 // mergeHeap has the source with the least record on top.
 type mergeHeap []*mergeSource
 
-func (h *mergeHeap) start(m *mergeSource) error {
-	err := m.advance()
-	if err == io.EOF {
-		return nil
-	}
-	*h = append(*h, m)
-	return err
-}
-
 func (h mergeHeap) Len() int { return len(h) }
 func (h mergeHeap) Less(i, j int) bool {
-	if c := Compare(h[i].head.path, h[j].head.path); c != 0 {
+	if c := Compare(h[i].path, h[j].path); c != 0 {
 		return c < 0
 	}
 	return h[i].age < h[j].age

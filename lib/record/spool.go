@@ -39,7 +39,7 @@ func (s *Spool) Add(r *Record) error {
 			return err
 		}
 	}
-	return s.file.writeLine(line)
+	return s.file.write(line, "\n")
 }
 
 // Len returns how many records the spool holds.
@@ -87,17 +87,17 @@ func (r *Record) encoded() string {
 	return string(r.append(nil))
 }
 
-// tempFile is a file of records, one a line, that nobody else sees.
+// tempFile is a file of records that nobody else sees.
 type tempFile struct {
 	file *os.File
 	out  *bufio.Writer // nil while nothing is buffered
 	gone bool          // already removed from its folder
 }
 
-const tempBuffer = 8 << 10
+const tempBuffer = 16 << 10
 
 func newTempFile() (*tempFile, error) {
-	f, err := os.CreateTemp("", "jottatools-*.ndjson")
+	f, err := os.CreateTemp("", "jottatools-*.records")
 	if err != nil {
 		return nil, fmt.Errorf("hold records back on disk: %w; make room or set TMPDIR", err)
 	}
@@ -106,14 +106,16 @@ func newTempFile() (*tempFile, error) {
 	return &tempFile{file: f, gone: gone}, nil
 }
 
-func (t *tempFile) writeLine(line string) error {
+func (t *tempFile) write(texts ...string) error {
 	if t.out == nil {
 		t.out = bufio.NewWriterSize(t.file, tempBuffer)
 	}
-	if _, err := t.out.WriteString(line); err != nil {
-		return fmt.Errorf("hold records back on disk: %w; make room or set TMPDIR", err)
+	for _, text := range texts {
+		if _, err := t.out.WriteString(text); err != nil {
+			return fmt.Errorf("hold records back on disk: %w; make room or set TMPDIR", err)
+		}
 	}
-	return t.out.WriteByte('\n')
+	return nil
 }
 
 // finish writes out what is buffered, and gives the buffer back until the next
@@ -129,8 +131,8 @@ func (t *tempFile) finish() error {
 	return nil
 }
 
-// reader returns the lines from the start. Readers of one file may be used in
-// turn and at once; none may be used while lines are written.
+// reader returns what was written, from the start. Readers of one file may be used in
+// turn and at once; none may be used while more is written.
 func (t *tempFile) reader() (*bufio.Reader, error) {
 	if err := t.finish(); err != nil {
 		return nil, err
