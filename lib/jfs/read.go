@@ -259,16 +259,8 @@ func lenientInt(s string, otherwise int64) int64 {
 
 // lenientMD5 returns an MD5 in lower case, "" if it is none.
 func lenientMD5(s string) string {
-	s = strings.ToLower(strings.TrimSpace(s))
-	if len(s) != 32 {
-		return ""
-	}
-	for i := 0; i < len(s); i++ {
-		if !isHex(s[i]) {
-			return ""
-		}
-	}
-	return s
+	md5, _ := record.ParseMD5(strings.TrimSpace(s))
+	return md5
 }
 
 // parseNode reads the document about one entry. The children go to child one by

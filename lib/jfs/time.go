@@ -70,9 +70,12 @@ func listTime(s string) (time.Time, bool) {
 	two := func(at int) int { return int(s[at]-'0')*10 + int(s[at+1]-'0') }
 	year, month, day := two(0)*100+two(2), two(5), two(8)
 	hour, minute, second, milli := two(11), two(14), two(17), two(20)*10+int(s[22]-'0')
+	if month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false
+	}
 	t := time.Date(year, time.Month(month), day, hour, minute, second, milli*1e6, time.UTC)
-	// A date that there is not comes out as another one.
-	return t, int(t.Month()) == month && t.Day() == day && t.Hour() == hour && t.Minute() == minute && t.Second() == second
+	// No month is shorter than 28 days, and a day that there is not comes out as another one.
+	return t, day <= 28 || t.Day() == day
 }
 
 // lenientTime is ParseTime for answers, where a time that cannot be read is no

@@ -29,7 +29,7 @@ func Revisions(ctx context.Context, service Lister, tops []Top, o Options, jobs 
 			}
 			for _, v := range kept(info) {
 				one := *r
-				setRevision(&one, &v)
+				v.Describe(&one)
 				if err := emit(&one); err != nil {
 					return err
 				}
@@ -79,7 +79,7 @@ func At(ctx context.Context, service Lister, tops []Top, t time.Time, jobs int, 
 			case then == nil:
 				return f.file(r.Path, nil)
 			default:
-				setRevision(r, then)
+				then.Describe(r)
 			}
 			return f.file(r.Path, r)
 		})
@@ -111,7 +111,8 @@ func past(ctx context.Context, service Lister, top Top, t time.Time, emit Emit) 
 			return err
 		}
 		if e.Deleted.IsZero() || e.Deleted.After(t) {
-			if err := sorted.Add(Record(top, &e)); err != nil {
+			r := Record(top, &e)
+			if err := sorted.Add(&r); err != nil {
 				return err
 			}
 		}

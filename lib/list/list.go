@@ -77,7 +77,8 @@ func Tree(ctx context.Context, service Lister, top Top, o Options) (*record.Sort
 		return sorted, info.Problem()
 	}
 	top.Prefix = top.Remote.Name()
-	return sorted, sorted.Add(Record(top, &info.Entry))
+	file := Record(top, &info.Entry)
+	return sorted, sorted.Add(&file)
 }
 
 // Target returns what is below dest, for comparison: a folder that does not exist
@@ -119,7 +120,8 @@ func collect(entries iter.Seq2[jfs.Entry, error], top Top, o Options) (*record.S
 	sorted := &record.Sorter{Memory: sorterMemory}
 	for e, err := range entries {
 		if err == nil && o.wants(&e) {
-			err = sorted.Add(Record(top, &e))
+			r := Record(top, &e)
+			err = sorted.Add(&r)
 		}
 		if err != nil {
 			return sorted, err
@@ -165,15 +167,9 @@ func levels(ctx context.Context, service Lister, p jfs.Path, depth int) iter.Seq
 //
 // One whose path does not lead to it carries an error: it can be seen, but
 // neither fetched nor changed.
-func Record(top Top, e *jfs.Entry) *record.Record {
-	r := &record.Record{
-		Kind: record.KindDir, Path: top.path(e.Path), Size: record.SizeUnknown,
-		Remote: string(top.Remote.Join(e.Path)), Deleted: e.Deleted,
-	}
-	if e.Kind == jfs.KindFile {
-		r.Kind = record.KindFile
-		setRevision(r, &e.Revision)
-	}
+func Record(top Top, e *jfs.Entry) record.Record {
+	r := e.RecordAt(top.path(e.Path), top.Remote.Join(e.Path))
+	r.Deleted = e.Deleted
 	if e.Foreign {
 		r.Error = foreign()
 	}
@@ -182,11 +178,6 @@ func Record(top Top, e *jfs.Entry) *record.Record {
 
 func foreign() *record.Error {
 	return &record.Error{Class: record.ClassNameInvalid, Message: "its name on the service is not one that can be written here, so it cannot be reached; rename it in the web interface"}
-}
-
-func setRevision(r *record.Record, v *jfs.Revision) {
-	r.Size, r.MD5, r.MTime = v.Size, v.MD5, v.Modified
-	r.State, r.Revision, r.Uploaded = v.State, v.Number, v.Updated
 }
 
 // Top is a folder or file to be listed, and what the paths of its records begin
@@ -250,7 +241,8 @@ func one(ctx context.Context, service Lister, top Top, o Options, emit Emit) err
 	}
 	defer sorted.Close()
 	if top.Prefix != "" && listErr == nil && !o.Trash && !isFile(sorted, top) {
-		if err := emit(Record(top, &jfs.Entry{Kind: jfs.KindFolder})); err != nil {
+		folder := Record(top, &jfs.Entry{Kind: jfs.KindFolder})
+		if err := emit(&folder); err != nil {
 			return err
 		}
 	}

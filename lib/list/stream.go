@@ -38,9 +38,9 @@ func File(ctx context.Context, service Lister, p jfs.Path, as string) (*record.R
 	if err != nil {
 		return nil, err
 	}
-	r := Record(Top{Remote: p, Prefix: as}, &jfs.Entry{Kind: info.Kind, Revision: info.Revision})
 	if info.Kind != jfs.KindFile {
 		return nil, &jfs.Error{Op: "download", Path: p, Class: record.ClassKindConflict, Message: "it is a folder, not a file"}
 	}
-	return r, nil
+	r := info.RecordAt(as, p)
+	return &r, nil
 }

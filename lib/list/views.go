@@ -93,5 +93,5 @@ func viewed(e *jfs.Entry) *record.Record {
 	if jfs.Path(e.Path).Depth() < 2 {
 		r.Remote = "" // a device is no place to store in
 	}
-	return r
+	return &r
 }

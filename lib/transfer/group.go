@@ -64,12 +64,9 @@ func (d *deletions) list(entries iter.Seq2[jfs.Entry, error], under string) (*re
 	sorted := new(record.Sorter)
 	for e, err := range entries {
 		if err == nil {
-			rec := &record.Record{Kind: record.KindDir, Path: under + "/" + e.Path, Size: e.Size, MD5: e.MD5}
-			if e.Kind == jfs.KindFile {
-				rec.Kind = record.KindFile
-			}
+			rec := e.RecordAt(under+"/"+e.Path, "")
 			rec.Ignored = e.Foreign // no deletion can mean it, whatever its path
-			err = sorted.Add(rec)
+			err = sorted.Add(&rec)
 		}
 		if err != nil {
 			sorted.Close()
