@@ -25,7 +25,7 @@ func TestChaos(t *testing.T) {
 	run := func(rounds string) string {
 		// Programs with the race detector use more memory than they may.
 		cmd := exec.CommandContext(t.Context(), chaos, "--seed", "25", "--rounds", rounds, "--verbose", "--max-memory", "0",
-			"--bin", bin, "--jottasync", "../scripts/jottasync")
+			"--bin", bin, "--scripts", "../scripts")
 		cmd.Env = append(cmd.Environ(), "TMPDIR="+dir, "GORACE=atexit_sleep_ms=0")
 		out, err := cmd.CombinedOutput()
 		if err != nil {

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,14 +37,15 @@ func (w *world) stored() (map[string]plain.Entry, error) {
 	return all, nil
 }
 
-// nothingLost holds what the service has against what it had before: what was not
-// touched on disk meanwhile, and is there, must be there.
+// nothingLost holds what the service has against what it had before: what is on
+// disk, and was there all the time, must be on the service. So what has been deleted
+// there was deleted here.
 func (w *world) nothingLost(before, after map[string]plain.Entry) error {
 	for path, had := range before {
 		has, there := after[path]
 		fi, err := os.Lstat(filepath.Join(w.tree.dir, had.Path))
 		switch {
-		case err != nil, w.tree.touched(had.Path):
+		case err != nil, w.tree.wasAbsent(had.Path):
 			continue
 		case fi.IsDir() != had.Dir, !fi.IsDir() && !fi.Mode().IsRegular():
 			continue // it is something else now
@@ -55,6 +58,23 @@ func (w *world) nothingLost(before, after map[string]plain.Entry) error {
 	return nil
 }
 
+// veils returns what tells whether something that is not stored, such as a symbolic
+// link, has taken the place of a path, or of a folder above it. That does not mean
+// that what is stored there is gone.
+func veils(nodes []node) func(path string) bool {
+	var veils []string
+	for _, n := range nodes {
+		if !n.storable() {
+			veils = append(veils, lower(n.path))
+		}
+	}
+	return func(path string) bool {
+		return slices.ContainsFunc(veils, func(veil string) bool {
+			return lower(path) == veil || strings.HasPrefix(lower(path), veil+"/")
+		})
+	}
+}
+
 // complete is the state of a file that has content.
 const complete = "COMPLETED"
 
@@ -65,11 +85,10 @@ func (w *world) identical(stored map[string]plain.Entry, all bool) error {
 	if err != nil {
 		return err
 	}
-	seen, veils := map[string]bool{}, []string{}
+	seen, veiled := map[string]bool{}, veils(nodes)
 	for _, n := range nodes {
 		seen[lower(n.path)] = true
-		if !n.mode.IsDir() && !n.mode.IsRegular() {
-			veils = append(veils, lower(n.path))
+		if !n.storable() {
 			continue
 		}
 		e, there := stored[lower(n.path)]
@@ -96,13 +115,123 @@ func (w *world) identical(stored map[string]plain.Entry, all bool) error {
 		case !e.Dir && e.State != complete:
 			// An upload that was never finished, of a file that is gone. It holds no
 			// content, and the listing of trees does not show it.
-		case slices.ContainsFunc(veils, func(veil string) bool { return path == veil || strings.HasPrefix(path, veil+"/") }):
-			// A symbolic link has taken its place: that does not mean that it is gone.
+		case veiled(path):
 		default:
 			return fmt.Errorf("%q is on the service (%s), and not on disk", e.Path, e.State)
 		}
 	}
 	return nil
+}
+
+// restored looks at what jottarestore has made of the tree: what has the name of a
+// file is that file, and if all is to be there, it is, and nothing else.
+func (w *world) restored(all bool) error {
+	nodes, err := w.tree.nodes()
+	if err != nil {
+		return err
+	}
+	back := tree{dir: w.back()}
+	restored, err := back.nodes()
+	if err != nil {
+		return err
+	}
+	source, seen, veiled := map[string]node{}, map[string]bool{}, veils(nodes)
+	for _, n := range nodes {
+		source[lower(n.path)] = n // a name keeps the case that the service had it in first
+	}
+	for _, n := range restored {
+		onItsWay := strings.HasPrefix(filepath.Base(n.path), ".jget-")
+		if onItsWay && !all || veiled(n.path) {
+			continue
+		}
+		seen[lower(n.path)] = true
+		want, there := source[lower(n.path)]
+		switch {
+		case !there:
+			return fmt.Errorf("%q comes back, and is not in the tree", n.path)
+		case want.mode.Type() != n.mode.Type():
+			return fmt.Errorf("%q comes back as another kind", n.path)
+		case n.mode.IsDir():
+			continue
+		case !n.time.Equal(want.time.Truncate(time.Second)):
+			return fmt.Errorf("%q comes back with the time %v instead of %v", n.path, n.time, want.time)
+		}
+		if err := sameFile(back.abs(n.path), w.tree.abs(want.path)); err != nil {
+			return fmt.Errorf("%q comes back: %w", n.path, err)
+		}
+	}
+	if !all {
+		return nil
+	}
+	for _, n := range nodes {
+		if n.storable() && !seen[lower(n.path)] {
+			return fmt.Errorf("%q does not come back", n.path)
+		}
+	}
+	return nil
+}
+
+func sameFile(a, b string) error {
+	got, err := os.ReadFile(a)
+	if err != nil {
+		return err
+	}
+	want, err := os.ReadFile(b)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got, want) {
+		return fmt.Errorf("the %d bytes are not the %d that they were", len(got), len(want))
+	}
+	return nil
+}
+
+// nothingStays looks for what a run has left behind: temporary files, whatever has
+// hit it, and the folder of the run, unless jottasync itself was killed. A file that
+// is empty was just being made.
+func (w *world) nothingStays(code int) error {
+	err := filepath.WalkDir(w.temp(), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		fi, err := d.Info()
+		if err == nil && fi.Size() > 0 {
+			err = fmt.Errorf("%s stays behind, %d bytes", path, fi.Size())
+		}
+		return err
+	})
+	if err != nil || code < 0 {
+		return err
+	}
+	if runs, _ := filepath.Glob(filepath.Join(w.jobs(), "*.run")); len(runs) > 0 {
+		return fmt.Errorf("%s stays behind", runs)
+	}
+	return nil
+}
+
+// jobs is where jottasync keeps its reports.
+func (w *world) jobs() string { return filepath.Join(w.dir, "state/jottatools/jobs") }
+
+// claims returns whether the report says that a run which began at start has stored
+// all.
+func (w *world) claims(start time.Time) (bool, error) {
+	names, err := filepath.Glob(filepath.Join(w.jobs(), "src-*.report.json"))
+	if err != nil || len(names) == 0 {
+		return false, err // no run has come to an end yet
+	}
+	b, err := os.ReadFile(names[0])
+	if err != nil {
+		return false, err
+	}
+	var report struct {
+		Ended    time.Time
+		Complete bool
+	}
+	if err := json.Unmarshal(b, &report); err != nil {
+		return false, fmt.Errorf("%s: %w", names[0], err)
+	}
+	_, err = os.Stat(names[0] + ".unfinished")
+	return err != nil && report.Complete && !report.Ended.Before(start), nil
 }
 
 func (w *world) sameContent(n node, e plain.Entry) error {

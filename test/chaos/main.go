@@ -9,14 +9,20 @@
 // while the service misbehaves, connections break, files change, and programs
 // are killed: any filter, jottasync itself, or jserve. After each run
 //
-//   - nothing that is still on disk is gone from the service,
+//   - nothing that is still on disk is gone from the service, so that what was
+//     deleted there was deleted here,
 //   - what had content there still has,
-//   - no process is left over, and none used more memory than it may,
-//   - if jottasync said that all is done, all is done.
+//   - no process is left over, no lock is held, no temporary file stays, and no
+//     program used more memory than it may,
+//   - if jottasync said, by its exit code or in its report, that all is done, all is
+//     done.
 //
 // Then the trouble ends, and jottasync has few runs to make the service hold the
 // tree: every file is compared byte for byte with what comes back over plain HTTP,
-// and every folder and time of modification. In the end jserve checks its store.
+// and every folder and time of modification. After some rounds jottarestore fetches
+// the tree, with the same trouble: what has a name then must be whole, and in the end
+// all of it must be there. At last jottasync --verify must find all of it proven,
+// and jserve its store in order.
 //
 // All decisions follow from the seed and the number of the round: what is changed,
 // which requests fail, who is killed and after how many bytes. What a decision
@@ -40,8 +46,8 @@ type options struct {
 	seed    uint64
 	rounds  int
 	bin     string
-	jobs    string // jottasync
-	memory  int64  // MiB
+	scripts string
+	memory  int64 // MiB
 	verbose bool
 	keep    bool
 }
@@ -51,8 +57,8 @@ func main() {
 	pflag.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "what the decisions follow from")
 	pflag.IntVar(&o.rounds, "rounds", 25, "how many rounds")
 	pflag.StringVar(&o.bin, "bin", "bin", "where the programs are")
-	pflag.StringVar(&o.jobs, "jottasync", "scripts/jottasync", "where jottasync is")
-	pflag.Int64Var(&o.memory, "max-memory", 100, "how many MiB a program may use; 0: any number")
+	pflag.StringVar(&o.scripts, "scripts", "scripts", "where jottasync and jottarestore are")
+	pflag.Int64Var(&o.memory, "max-memory", 95, "how many MiB a program may use; 0: any number")
 	pflag.BoolVarP(&o.verbose, "verbose", "v", false, "print every decision")
 	pflag.BoolVar(&o.keep, "keep", false, "leave the tree, the store and the messages where they are, also after success")
 	pflag.Parse()

@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
 
-// plan is what is decided about a run of jottasync before it begins.
+// plan is what is decided about a run of jottasync or jottarestore before it begins.
 type plan struct {
+	script string
 	args   []string
 	faults string // rules for jserve
 	seed   uint64 // of the faults
@@ -35,7 +37,7 @@ func (t trigger) String() string {
 // blow is something done to a program.
 type blow struct {
 	trigger
-	victim string // name of a program
+	victim string // name of a program, or everyone: all that jottasync has started, and itself
 	signal string // KILL, TERM or STOP
 	pause  time.Duration
 }
@@ -46,7 +48,7 @@ func (b blow) String() string {
 
 func (p *plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "  run: jottasync %s\n", strings.Join(p.args, " "))
+	fmt.Fprintf(&b, "  run: %s %s\n", p.script, strings.Join(p.args, " "))
 	fmt.Fprintf(&b, "  faults, seed %d, connections break: %v: %s\n", p.seed, p.breaks, p.faults)
 	for _, blow := range p.blows {
 		fmt.Fprintf(&b, "  %v\n", blow)
@@ -63,15 +65,49 @@ var (
 	anyKind    = []string{"500", "502", "503", "504", "509", "429:retry-after=1", "429", "400", "403", "409", "401", "460", "cut-out=0", "cut-out=40", "cut-in=100", "cut=200", "short=7", "delay=300ms"}
 	uploadKind = []string{"404", "416", "420", "421", "cut-in=1000", "cut-in=50000", "cut-out=0", "md5", "full", "expired"}
 	listKind   = []string{"count", "short=100", "cut-out=500", "cut-out=5000"}
-	kinds      = []string{"customer", "list", "liststream", "stat", "mkdir", "allocate", "upload", "cphash", "dl", "dldir", "mv"}
+	syncKinds  = []string{"customer", "list", "liststream", "stat", "mkdir", "allocate", "upload", "cphash", "dl", "dldir", "mv"}
+	fetchKinds = []string{"customer", "liststream", "stat", "download", "download", "download"}
 )
 
-func planRun(dice *rand.Rand) *plan {
-	p := &plan{seed: dice.Uint64(), breaks: dice.IntN(3) == 0}
-	p.args = []string{"-q", "--prune", "--max-delete", "100%", fmt.Sprintf("-j%d", 1+dice.IntN(8))}
+// everyone is the victim of what hits all programs of a run at once, as a machine
+// that is switched off does.
+const everyone = "everyone"
+
+var (
+	syncVictims  = []string{"jwalk", "jhash", "jdiff", "jput", "jput", "jrm", "jreport", "jottasync", "jottasync", everyone, "jserve", "jserve"}
+	fetchVictims = []string{"jwalk", "jhash", "jdiff", "jget", "jget", "jget", "jreport", "jottarestore", "jottarestore", everyone, "jserve"}
+)
+
+// calmSync and calmFetch are runs in which nothing goes wrong.
+var (
+	calmSync  = plan{script: "jottasync", args: []string{"-q", "--prune", "--max-delete", "100%"}}
+	calmFetch = plan{script: "jottarestore", args: []string{"-q", "--overwrite"}}
+)
+
+func planSync(dice *rand.Rand) *plan {
+	p := calmSync
+	p.args = slices.Clone(p.args)
 	if dice.IntN(2) == 0 {
 		p.args = append(p.args, "--track-renames")
 	}
+	p.trouble(dice, syncKinds, syncVictims)
+	for range dice.IntN(3) {
+		p.edits = append(p.edits, planTrigger(dice))
+	}
+	return &p
+}
+
+func planFetch(dice *rand.Rand) *plan {
+	p := calmFetch
+	p.args = slices.Clone(p.args)
+	p.trouble(dice, fetchKinds, fetchVictims)
+	return &p
+}
+
+// trouble decides what goes wrong.
+func (p *plan) trouble(dice *rand.Rand, kinds, victims []string) {
+	p.seed, p.breaks = dice.Uint64(), dice.IntN(3) == 0
+	p.args = append(p.args, fmt.Sprintf("-j%d", 1+dice.IntN(8)))
 	if dice.IntN(3) == 0 {
 		p.args = append(p.args, "--bwlimit", "2M")
 	}
@@ -85,11 +121,15 @@ func planRun(dice *rand.Rand) *plan {
 		case kind == "liststream" && dice.IntN(2) == 0:
 			faults = listKind
 		}
-		rules = append(rules, fmt.Sprintf("%s:%s:p=%.2f", kind, pick(dice, faults), 0.02+0.6*dice.Float64()*dice.Float64()))
+		chance := 0.02 + 0.6*dice.Float64()*dice.Float64()
+		if kind == "download" {
+			chance /= 6 // of each of all files, where an upload has only those to send that changed
+		}
+		rules = append(rules, fmt.Sprintf("%s:%s:p=%.3f", kind, pick(dice, faults), chance))
 	}
 	p.faults = strings.Join(rules, ",")
 	for range dice.IntN(5) {
-		b := blow{trigger: planTrigger(dice), victim: pick(dice, []string{"jwalk", "jhash", "jdiff", "jput", "jput", "jrm", "jreport", "jottasync", "jottasync", "jserve", "jserve"}), signal: "KILL"}
+		b := blow{trigger: planTrigger(dice), victim: pick(dice, victims), signal: "KILL"}
 		if b.victim == "jwalk" || b.victim == "jhash" { // they are the first to end
 			b.trigger = trigger{after: time.Duration(dice.IntN(60)) * time.Millisecond}
 		}
@@ -99,10 +139,6 @@ func planRun(dice *rand.Rand) *plan {
 		}
 		p.blows = append(p.blows, b)
 	}
-	for range dice.IntN(3) {
-		p.edits = append(p.edits, planTrigger(dice))
-	}
-	return p
 }
 
 func planTrigger(dice *rand.Rand) trigger {

@@ -28,12 +28,17 @@ const (
 
 var signals = map[string]syscall.Signal{"KILL": syscall.SIGKILL, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "STOP": syscall.SIGSTOP}
 
-// run runs jottasync once, with the blows and edits of the plan, and waits until
-// nothing of it is left. All edits are made, the last ones after the run if need
+// run runs jottasync or jottarestore once, with the blows and edits of the plan, and
+// waits until nothing of it is left. All edits are made, the last ones after the run if need
 // be, so that the tree follows from the dice alone.
 func (w *world) run(ctx context.Context, p *plan, dice *rand.Rand) (code int, err error) {
-	cmd := w.command("", append(slices.Clone(p.args), w.tree.dir, dest)...)
-	cmd.Path, cmd.Args[0] = w.jobs, w.jobs
+	way := []string{w.tree.dir, dest}
+	if p.script == calmFetch.script {
+		way = []string{dest, w.back()}
+	}
+	cmd := w.command("", append(slices.Clone(p.args), way...)...)
+	cmd.Path = filepath.Join(w.scripts, p.script)
+	cmd.Args[0] = cmd.Path
 	start := time.Now()
 	w.wire.bytes.Store(0)
 	if err := cmd.Start(); err != nil {
@@ -105,7 +110,7 @@ func (w *world) run(ctx context.Context, p *plan, dice *rand.Rand) (code int, er
 		if running && time.Since(start) > runWithin {
 			syscall.Kill(-group, syscall.SIGQUIT) // for their stacks
 			<-ended
-			return 0, fmt.Errorf("jottasync runs for more than %v", runWithin)
+			return 0, fmt.Errorf("%s runs for more than %v", p.script, runWithin)
 		}
 	}
 	for ; edits > 0; edits-- {
@@ -117,7 +122,7 @@ func (w *world) run(ctx context.Context, p *plan, dice *rand.Rand) (code int, er
 		return 0, err
 	}
 	if used, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		w.peaks["jottasync"] = max(w.peaks["jottasync"], used.Maxrss) // with all that it has waited for
+		w.peaks[p.script] = max(w.peaks[p.script], used.Maxrss) // with all that it has waited for
 	}
 	return cmd.ProcessState.ExitCode(), w.tooLarge()
 }
@@ -125,7 +130,11 @@ func (w *world) run(ctx context.Context, p *plan, dice *rand.Rand) (code int, er
 // strike sends the signal of a blow to its victim, and reports whether it was there.
 func (w *world) strike(b blow, group int) bool {
 	victims := []int{group}
-	if b.victim != "jottasync" {
+	switch b.victim {
+	case calmSync.script, calmFetch.script:
+	case everyone:
+		victims = []int{-group}
+	default:
 		victims = processes(group, b.victim)
 	}
 	for _, pid := range victims {
@@ -151,7 +160,7 @@ func (w *world) nothingLeft(ctx context.Context, group int) error {
 				names = append(names, programOf(pid))
 			}
 			syscall.Kill(-group, syscall.SIGQUIT)
-			return fmt.Errorf("left running %v after jottasync: %v", goneWithin, names)
+			return fmt.Errorf("left running after %v: %v", goneWithin, names)
 		}
 		select {
 		case <-ctx.Done():
@@ -238,6 +247,6 @@ func (w *world) tally() string {
 	for _, code := range slices.Sorted(maps.Keys(w.codes)) {
 		codes = append(codes, fmt.Sprintf("%d× %d", w.codes[code], code))
 	}
-	return fmt.Sprintf("%d runs, %d of %d blows hit, %d files compared; exit codes %s; peak memory in MiB: %s",
-		w.runs, w.hit, w.blows, w.compared, strings.Join(codes, ", "), strings.Join(peaks, ", "))
+	return fmt.Sprintf("%d runs, %d of %d blows hit, %d faults, %d connections broken, %d files compared; exit codes %s; peak memory in MiB: %s",
+		w.runs, w.hit, w.blows, w.faults, w.wire.broken.Load(), w.compared, strings.Join(codes, ", "), strings.Join(peaks, ", "))
 }

@@ -15,7 +15,7 @@ import (
 // chaos: what there is to choose from follows from the decisions before.
 type tree struct {
 	dir  string
-	path map[string]bool // touched since forget, in lower case
+	path map[string]bool // that were missing for a moment since forget, in lower case
 }
 
 // anchor is a file that is never touched: a source without any file is not
@@ -66,6 +66,9 @@ type node struct {
 	time time.Time
 }
 
+// storable reports whether it is something that the service holds.
+func (n *node) storable() bool { return n.mode.IsDir() || n.mode.IsRegular() }
+
 // nodes returns all entries, each folder before what is in it, names in order.
 func (t *tree) nodes() ([]node, error) {
 	var all []node
@@ -83,15 +86,16 @@ func (t *tree) nodes() ([]node, error) {
 	return all, err
 }
 
-// touch notes that an entry, and all beneath it, is not what it was.
-func (t *tree) touch(paths ...string) {
+// absent notes that an entry, and all beneath it, was not there for a moment, or is
+// of another kind now. A file that is only written to was there all the time.
+func (t *tree) absent(paths ...string) {
 	for _, path := range paths {
 		t.path[lower(path)] = true
 	}
 }
 
-// touched reports whether an entry or a folder above it was touched.
-func (t *tree) touched(path string) bool {
+// wasAbsent reports whether that was so of an entry or a folder above it.
+func (t *tree) wasAbsent(path string) bool {
 	for p := lower(path); p != "."; p = filepath.Dir(p) {
 		if t.path[p] {
 			return true
@@ -194,19 +198,17 @@ func (e *editor) content() []byte {
 	return b
 }
 
-func (e *editor) write(path string, b []byte) error {
-	e.touch(path)
-	return os.WriteFile(e.abs(path), b, 0o644)
-}
+func (e *editor) write(path string, b []byte) error { return os.WriteFile(e.abs(path), b, 0o644) }
 
 func (e *editor) create() (string, error) {
 	path, b := e.free(), e.content()
+	e.absent(path)
 	return fmt.Sprintf("create %q, %d bytes", path, len(b)), e.write(path, b)
 }
 
 func (e *editor) mkdir() (string, error) {
 	path := e.free()
-	e.touch(path)
+	e.absent(path)
 	return fmt.Sprintf("make %q", path), os.Mkdir(e.abs(path), 0o755)
 }
 
@@ -215,9 +217,7 @@ func (e *editor) withFile(f func(n node) (string, error)) (string, error) {
 	if len(e.files) == 0 {
 		return e.create()
 	}
-	n := pick(e.dice, e.files)
-	e.touch(n.path)
-	return f(n)
+	return f(pick(e.dice, e.files))
 }
 
 func (e *editor) rewrite() (string, error) {
@@ -290,6 +290,7 @@ func (e *editor) duplicate() (string, error) {
 		if err != nil {
 			return "", err
 		}
+		e.absent(path)
 		return fmt.Sprintf("copy %q to %q", n.path, path), e.write(path, b)
 	})
 }
@@ -297,7 +298,7 @@ func (e *editor) duplicate() (string, error) {
 func (e *editor) rename() (string, error) {
 	return e.withFile(func(n node) (string, error) {
 		path := e.free()
-		e.touch(path)
+		e.absent(n.path, path)
 		return fmt.Sprintf("rename %q to %q", n.path, path), os.Rename(e.abs(n.path), e.abs(path))
 	})
 }
@@ -310,7 +311,7 @@ func (e *editor) moveDir() (string, error) {
 	if strings.HasPrefix(path, n.path+"/") {
 		return fmt.Sprintf("leave %q", n.path), nil
 	}
-	e.touch(n.path, path)
+	e.absent(n.path, path)
 	return fmt.Sprintf("rename %q to %q", n.path, path), os.Rename(e.abs(n.path), e.abs(path))
 }
 
@@ -321,12 +322,14 @@ func (e *editor) changeCase() (string, error) {
 		if name[0] >= 0x80 {
 			to = n.path
 		}
+		e.absent(n.path)
 		return fmt.Sprintf("rename %q to %q", n.path, to), os.Rename(e.abs(n.path), e.abs(to))
 	})
 }
 
 func (e *editor) remove() (string, error) {
 	return e.withFile(func(n node) (string, error) {
+		e.absent(n.path)
 		return fmt.Sprintf("remove %q", n.path), os.Remove(e.abs(n.path))
 	})
 }
@@ -336,7 +339,7 @@ func (e *editor) removeDir() (string, error) {
 		return e.remove()
 	}
 	n := pick(e.dice, e.dirs)
-	e.touch(n.path)
+	e.absent(n.path)
 	return fmt.Sprintf("remove %q and all in it", n.path), os.RemoveAll(e.abs(n.path))
 }
 
@@ -346,7 +349,7 @@ func (e *editor) swap() (string, error) {
 		return e.create()
 	}
 	n := pick(e.dice, e.any)
-	e.touch(n.path)
+	e.absent(n.path)
 	if err := os.RemoveAll(e.abs(n.path)); err != nil {
 		return "", err
 	}
@@ -370,7 +373,7 @@ func (e *editor) setTime() (string, error) {
 // special makes something that is not stored.
 func (e *editor) special() (string, error) {
 	path := e.free()
-	e.touch(path)
+	e.absent(path)
 	if e.dice.IntN(2) == 0 {
 		return fmt.Sprintf("link %q", path), os.Symlink("/nowhere", e.abs(path))
 	}

@@ -14,6 +14,7 @@ import (
 type wire struct {
 	listener net.Listener
 	bytes    atomic.Int64 // that came from the programs since they were last counted
+	broken   atomic.Int64 // connections
 	wg       sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
@@ -88,6 +89,7 @@ func (w *wire) carry(client net.Conn, address string, up, down int64) {
 	defer w.keep(client)()
 	server, err := net.Dial("tcp", address)
 	if err != nil {
+		w.broken.Add(1)
 		reset(client)
 		return
 	}
@@ -107,6 +109,7 @@ func (w *wire) carry(client net.Conn, address string, up, down int64) {
 		broken = <-ended
 	}
 	if broken {
+		w.broken.Add(1)
 		reset(client)
 		reset(server)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -41,13 +42,13 @@ type world struct {
 	log    *os.File               // what all programs say
 	last   map[string]plain.Entry // what the service held after the last run
 
-	runs, blows, hit, compared int
-	codes                      map[int]int
-	peaks                      map[string]int64 // KiB, by program
+	runs, blows, hit, faults, compared int
+	codes                              map[int]int
+	peaks                              map[string]int64 // KiB, by program
 }
 
 func newWorld(ctx context.Context, o options, dir string) (*world, error) {
-	for _, path := range []*string{&o.bin, &o.jobs} {
+	for _, path := range []*string{&o.bin, &o.scripts} {
 		abs, err := filepath.Abs(*path)
 		if err != nil {
 			return nil, err
@@ -61,7 +62,7 @@ func newWorld(ctx context.Context, o options, dir string) (*world, error) {
 	if w.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
 		return nil, err
 	}
-	if err := w.tree.plant(); err != nil {
+	if err := errors.Join(w.tree.plant(), os.Mkdir(w.temp(), 0o700)); err != nil {
 		return nil, err
 	}
 	if w.wire, err = newWire(); err != nil {
@@ -73,9 +74,15 @@ func newWorld(ctx context.Context, o options, dir string) (*world, error) {
 	w.plain = &plain.Client{Endpoint: endpoint, User: user, Password: password, HTTP: direct}
 	w.env = append(os.Environ(), "JOTTA_ENDPOINT="+endpoint, "JOTTACLOUD_USERNAME="+user, "JOTTACLOUD_PASSWORD="+password,
 		"JSERVE_PASSWORD="+password, "JOTTA_BIN="+o.bin, "HOME="+dir, "XDG_STATE_HOME="+dir+"/state", "XDG_CACHE_HOME="+dir+"/cache",
-		"XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config")
+		"XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config", "TMPDIR="+w.temp())
 	return w, w.serve(ctx)
 }
+
+// temp is the folder for the temporary files of the programs.
+func (w *world) temp() string { return filepath.Join(w.dir, "tmp") }
+
+// back is the folder that jottarestore fetches the tree to.
+func (w *world) back() string { return filepath.Join(w.dir, "back") }
 
 func (w *world) close() {
 	if err := w.stopServer(syscall.SIGTERM); err != nil {
@@ -122,6 +129,7 @@ func (w *world) stopServer(signal syscall.Signal) error {
 	if w.server == nil {
 		return nil
 	}
+	w.countFaults()
 	server := w.server
 	w.server = nil
 	w.wire.lead("")
@@ -149,6 +157,23 @@ func (w *world) trouble(faults string, seed uint64) error {
 	return nil
 }
 
+// countFaults adds up what jserve has done wrong by its rules. A broken connection
+// is no reason to ask again.
+func (w *world) countFaults() {
+	resp, err := w.plain.HTTP.Get(w.plain.Endpoint + "/_jserve/faults")
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	var shown struct{ Rules []struct{ Injected int } }
+	if json.NewDecoder(resp.Body).Decode(&shown) != nil {
+		return
+	}
+	for _, rule := range shown.Rules {
+		w.faults += rule.Injected
+	}
+}
+
 // say prints a decision.
 func (w *world) say(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
@@ -172,17 +197,40 @@ func (w *world) round(ctx context.Context, number int) error {
 		}
 	}
 	for range 1 + dice.IntN(3) {
-		if err := w.troubledRun(ctx, dice); err != nil {
+		if err := w.troubledRun(ctx, planSync(dice), dice); err != nil {
 			return err
 		}
 	}
+	if err := w.converge(ctx, calmSync); err != nil {
+		return err
+	}
+	if dice.IntN(3) > 0 {
+		return nil
+	}
+	if err := errors.Join(os.RemoveAll(w.back()), os.Mkdir(w.back(), 0o755)); err != nil {
+		return err
+	}
+	for range 1 + dice.IntN(2) {
+		if err := w.troubledRun(ctx, planFetch(dice), nil); err != nil {
+			return err
+		}
+	}
+	if err := w.converge(ctx, calmFetch); err != nil {
+		return err
+	}
+	return w.restored(true)
+}
+
+// converge makes runs without trouble until one says that all is done, which must
+// not take many.
+func (w *world) converge(ctx context.Context, p plan) error {
 	code := -1
 	for n := 0; code != 0; n++ {
 		if n == calmRuns {
-			return fmt.Errorf("jottasync still exits with %d after %d runs without trouble", code, n)
+			return fmt.Errorf("%s still exits with %d after %d runs without trouble", p.script, code, n)
 		}
 		var err error
-		if code, err = w.checkedRun(ctx, &plan{args: []string{"-q", "--prune", "--max-delete", "100%"}}, nil); err != nil {
+		if code, err = w.checkedRun(ctx, &p, nil); err != nil {
 			return fmt.Errorf("without trouble: %w", err)
 		}
 	}
@@ -198,8 +246,7 @@ func (w *world) edit(dice *rand.Rand) error {
 }
 
 // troubledRun makes one run, and lets everything go wrong that is decided.
-func (w *world) troubledRun(ctx context.Context, dice *rand.Rand) error {
-	p := planRun(dice)
+func (w *world) troubledRun(ctx context.Context, p *plan, dice *rand.Rand) error {
 	w.say("%s", strings.TrimRight(p.String(), "\n"))
 	w.wire.breaking(nil)
 	if err := w.trouble(p.faults, p.seed); err != nil {
@@ -216,6 +263,7 @@ func (w *world) troubledRun(ctx context.Context, dice *rand.Rand) error {
 func (w *world) checkedRun(ctx context.Context, p *plan, dice *rand.Rand) (code int, err error) {
 	calm := func() error {
 		w.wire.breaking(nil)
+		w.countFaults()
 		return w.trouble("", 0)
 	}
 	if p.faults == "" && !p.breaks {
@@ -224,14 +272,21 @@ func (w *world) checkedRun(ctx context.Context, p *plan, dice *rand.Rand) (code 
 		}
 	}
 	w.tree.forget()
+	start := time.Now().Truncate(time.Second)
 	code, err = w.run(ctx, p, dice)
 	if err != nil {
 		return code, err
 	}
 	w.say("  exit %d", code)
 	w.codes[code]++
-	if code == 2 {
-		return code, errors.New("jottasync takes its own commands for wrong usage")
+	switch code {
+	case 2:
+		return code, fmt.Errorf("%s takes its own commands for wrong usage", p.script)
+	case 8:
+		return code, fmt.Errorf("something holds the lock, and no %s runs", p.script)
+	}
+	if err := w.nothingStays(code); err != nil {
+		return code, err
 	}
 	if err := calm(); err != nil {
 		return code, err
@@ -247,9 +302,16 @@ func (w *world) checkedRun(ctx context.Context, p *plan, dice *rand.Rand) (code 
 		return code, err
 	}
 	w.last = after
-	if code == 0 && len(p.edits) == 0 {
+	if p.script != calmSync.script {
+		return code, w.restored(false)
+	}
+	claims, err := w.claims(start)
+	if err != nil {
+		return code, err
+	}
+	if (code == 0 || claims) && len(p.edits) == 0 {
 		if err := w.identical(after, false); err != nil {
-			return code, fmt.Errorf("jottasync exits with 0, but %w", err)
+			return code, fmt.Errorf("jottasync exits with %d, its report claims that all is done: %v, but %w", code, claims, err)
 		}
 	}
 	return code, nil
@@ -274,6 +336,12 @@ func (w *world) noRaces() error {
 func (w *world) final(ctx context.Context) error {
 	if err := w.identical(w.last, true); err != nil {
 		return err
+	}
+	for _, verify := range []string{"--verify", "--verify=1/1"} {
+		p := plan{script: "jottasync", args: []string{"-q", verify}}
+		if code, err := w.run(ctx, &p, nil); code != 0 || err != nil {
+			return fmt.Errorf("jottasync %s exits with %d, %w", verify, code, err)
+		}
 	}
 	if err := w.stopServer(syscall.SIGTERM); err != nil {
 		return err
