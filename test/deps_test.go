@@ -79,7 +79,6 @@ var foreign = map[string]struct {
 	"github.com/cenkalti/backoff":    {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service are tried again"},
 	"golang.org/x/time":              {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service and what they carry are limited"},
 	"go.etcd.io/bbolt":               {[]string{"lib/jserve/store"}, "the store is the only package that knows its database"},
-	"github.com/google/renameio":     {[]string{"lib/report"}, "only reports are replaced in such a simple way"},
 	"github.com/gofrs/flock":         {[]string{"lib/digest", "lib/auth", "lib/mount/spool"}, "only the hash cache, the token store and the spool of the mount need locks of their own"},
 	"golang.org/x/oauth2":            {[]string{"lib/auth"}, "only lib/auth logs in"},
 	"golang.org/x/term":              {[]string{"lib/command"}, "only lib/command speaks to a terminal"},

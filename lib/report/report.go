@@ -11,10 +11,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/google/renameio/v2/maybe"
 
 	"jottatools/lib/record"
 )
@@ -238,8 +237,25 @@ func (r *Report) Save(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := maybe.WriteFile(name, append(b, '\n'), 0o600); err != nil {
+	if err := replace(name, append(b, '\n')); err != nil {
 		return fmt.Errorf("save the report: %w", err)
 	}
 	return nil
+}
+
+// replace writes a file aside, and puts it in its place when it is on disk. Aside
+// means beside it: the folder for temporary files may be full, or another disk.
+func replace(name string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
 }

@@ -140,9 +140,8 @@ func (w *world) restored(all bool) error {
 		source[lower(n.path)] = n // a name keeps the case that the service had it in first
 	}
 	for _, n := range restored {
-		onItsWay := strings.HasPrefix(filepath.Base(n.path), ".jget-")
-		if onItsWay && !all || veiled(n.path) {
-			continue
+		if strings.HasPrefix(filepath.Base(n.path), ".jget-") || veiled(n.path) {
+			continue // a part of a file, on its way or given up
 		}
 		seen[lower(n.path)] = true
 		want, there := source[lower(n.path)]
@@ -212,26 +211,28 @@ func (w *world) nothingStays(code int) error {
 // jobs is where jottasync keeps its reports.
 func (w *world) jobs() string { return filepath.Join(w.dir, "state/jottatools/jobs") }
 
-// claims returns whether the report says that a run which began at start has stored
-// all.
-func (w *world) claims(start time.Time) (bool, error) {
-	names, err := filepath.Glob(filepath.Join(w.jobs(), "src-*.report.json"))
-	if err != nil || len(names) == 0 {
-		return false, err // no run has come to an end yet
+// report returns what the report of jottasync says, and whether a run is noted that
+// has not come to its end.
+func (w *world) report() (content []byte, unfinished bool) {
+	names, _ := filepath.Glob(filepath.Join(w.jobs(), "src-*.report.json"))
+	if len(names) == 0 {
+		return nil, false // no run has come to an end yet
 	}
-	b, err := os.ReadFile(names[0])
-	if err != nil {
-		return false, err
+	content, _ = os.ReadFile(names[0])
+	_, err := os.Stat(names[0] + ".unfinished")
+	return content, err == nil
+}
+
+// claims returns whether a run says in its report that it has stored all; before is
+// what the report was.
+func (w *world) claims(before []byte) (bool, error) {
+	content, unfinished := w.report()
+	if unfinished || bytes.Equal(content, before) {
+		return false, nil
 	}
-	var report struct {
-		Ended    time.Time
-		Complete bool
-	}
-	if err := json.Unmarshal(b, &report); err != nil {
-		return false, fmt.Errorf("%s: %w", names[0], err)
-	}
-	_, err = os.Stat(names[0] + ".unfinished")
-	return err != nil && report.Complete && !report.Ended.Before(start), nil
+	var report struct{ Complete bool }
+	err := json.Unmarshal(content, &report)
+	return report.Complete, err
 }
 
 func (w *world) sameContent(n node, e plain.Entry) error {

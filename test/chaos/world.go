@@ -272,7 +272,7 @@ func (w *world) checkedRun(ctx context.Context, p *plan, dice *rand.Rand) (code 
 		}
 	}
 	w.tree.forget()
-	start := time.Now().Truncate(time.Second)
+	before, _ := w.report()
 	code, err = w.run(ctx, p, dice)
 	if err != nil {
 		return code, err
@@ -305,7 +305,7 @@ func (w *world) checkedRun(ctx context.Context, p *plan, dice *rand.Rand) (code 
 	if p.script != calmSync.script {
 		return code, w.restored(false)
 	}
-	claims, err := w.claims(start)
+	claims, err := w.claims(before)
 	if err != nil {
 		return code, err
 	}
