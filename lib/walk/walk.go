@@ -5,8 +5,9 @@
 // order. Memory holds the names in the folders on the way from the root to the
 // current one, and what a bounded number of reads ahead has found. An entry that
 // cannot be read becomes a record with an error, and the walk goes on; one that
-// vanishes before it has been looked at is not part of the tree. What appears
-// behind the walk is not seen.
+// vanishes before it has been looked at is not part of the tree, unless it is only
+// out of sight, since a disk was unmounted: that is an error. What appears behind
+// the walk is not seen.
 //
 // No file's content is read, except that of ignore files and cache tags.
 package walk
@@ -186,10 +187,16 @@ func (w *walker) read(f *folder) []*task {
 	dir, err := w.openDir(path, f.follow)
 	if err != nil {
 		f.err = err
-		f.vanished = errors.Is(err, fs.ErrNotExist) && f.above != nil
+		if errors.Is(err, fs.ErrNotExist) && f.above != nil {
+			f.err = w.misled(f.above)
+			f.vanished = f.err == nil
+		}
 		return nil
 	}
 	defer dir.Close()
+	if f.err = w.unmounted(f, dir); f.err != nil {
+		return nil
+	}
 	names, err := w.names(dir)
 	f.err = err // what could be read is listed nevertheless
 	rules := names
@@ -242,6 +249,12 @@ func (w *walker) lookAgain(f *folder, c *chunk) []*task {
 		return nil
 	}
 	dir, err := w.openDir(local.Join(w.Root, f.path), f.follow)
+	if err == nil {
+		defer dir.Close()
+	}
+	if misled := w.misled(f); misled != nil {
+		err = misled
+	}
 	if err != nil {
 		c.entries = make([]entry, len(c.names))
 		for i, name := range c.names {
@@ -250,8 +263,42 @@ func (w *walker) lookAgain(f *folder, c *chunk) []*task {
 		}
 		return nil
 	}
-	defer dir.Close()
 	return w.look(f, dir, c)
+}
+
+// errReplaced says that a path leads to another folder than it did.
+var errReplaced = errors.New("another folder is in the place of the one that was listed; was it unmounted?")
+
+// misled returns an error if the path of f leads to another folder than it did, or,
+// when f has vanished, the path of the nearest folder above that has not. Then what
+// seems to have vanished beneath f may only be out of sight, since a disk was
+// unmounted.
+func (w *walker) misled(f *folder) error {
+	for {
+		path := local.Join(w.Root, f.path)
+		info, err := local.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && f.above != nil:
+			f = f.above
+			continue
+		case err == nil && !local.SameFile(info, f.info):
+			err = &fs.PathError{Op: "list", Path: path, Err: errReplaced}
+		}
+		return err
+	}
+}
+
+// unmounted returns an error if dir is not on the file system that f was on, which
+// has gone. One that was only mounted now, since somebody looked, is none.
+func (w *walker) unmounted(f *folder, dir *os.File) error {
+	info, err := dir.Stat()
+	if err != nil || local.Device(info) == local.Device(f.info) {
+		return err
+	}
+	if f.above != nil && local.Device(f.above.info) == local.Device(f.info) {
+		return w.misled(f.above)
+	}
+	return &fs.PathError{Op: "list", Path: dir.Name(), Err: errReplaced}
 }
 
 // look finds out about the entries of a chunk. It returns the tasks of the

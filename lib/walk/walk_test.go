@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -362,6 +363,55 @@ func TestVanishing(t *testing.T) {
 	want := []string{"dir a", "file a/f", "dir b", "file b/stays"}
 	if diff := cmp.Diff(want, collect(t, opts)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// A disk that is unmounted during the walk leaves another folder in the place of what
+// was on it. Nothing of that has vanished.
+func TestUnmounted(t *testing.T) {
+	var many []string
+	for i := range 2 * chunkSize {
+		many = append(many, fmt.Sprintf("m/n%04d", i))
+	}
+	for _, test := range []struct{ gone, when, want string }{
+		{"", "b", "dir a, dir a/c, file a/c/f, file a/f, dir b (unreadable) error internal, dir m (unreadable) error internal, file z"},
+		{"a", "a/c", "dir a, dir a/c (unreadable) error internal, file a/f, dir b, file b/f, dir m, file z"},
+		{"", "nothing", "dir a, dir a/c, file a/c/f, file a/f, dir b, file b/f, dir m, file z"},
+	} {
+		root := makeTree(t, append([]string{"a/c/f", "a/f", "b/f", "z"}, many...)...)
+		gone := filepath.Join(root, test.gone)
+		var once sync.Once
+		opts := Options{Root: root, Jobs: 1, openDir: func(path string, follow bool) (*os.File, error) {
+			if path == filepath.Join(root, test.when) {
+				once.Do(func() {
+					os.Rename(gone, gone+".unmounted")
+					os.Mkdir(gone, 0o755)
+				})
+			}
+			return local.OpenDir(path, follow)
+		}}
+		var got []string
+		for _, line := range collect(t, opts) {
+			if !strings.HasPrefix(line, "file m/") {
+				got = append(got, line)
+			}
+		}
+		if got := strings.Join(got, ", "); got != test.want {
+			t.Errorf("%q gone when %q is opened: listed %s\nwant %s", test.gone, test.when, got, test.want)
+		}
+	}
+	// Between two looks at a large folder.
+	root := makeTree(t, many...)
+	opened := 0
+	got := collect(t, Options{Root: root, Jobs: 1, openDir: func(path string, follow bool) (*os.File, error) {
+		if opened++; opened == 3 {
+			os.Rename(root, root+".unmounted")
+			os.Mkdir(root, 0o755)
+		}
+		return local.OpenDir(path, follow)
+	}})
+	if len(got) != 1+2*chunkSize || !strings.HasSuffix(got[len(got)-1], "error internal") {
+		t.Errorf("of a large folder %d entries are listed, the last as %q", len(got), got[len(got)-1])
 	}
 }
 
