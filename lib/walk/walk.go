@@ -6,7 +6,8 @@
 // current one, and what a bounded number of reads ahead has found. An entry that
 // cannot be read becomes a record with an error, and the walk goes on; one that
 // vanishes before it has been looked at is not part of the tree, unless it is only
-// out of sight, since a disk was unmounted: that is an error. What appears behind
+// out of sight, since a disk was unmounted: that is an error, and ends the walk if
+// it is so with all. What appears behind
 // the walk is not seen.
 //
 // No file's content is read, except that of ignore files and cache tags.
@@ -108,7 +109,8 @@ func start(ctx context.Context, opts Options) (*walker, *folder, error) {
 		return nil, nil, err
 	}
 	w := &walker{Options: opts, ctx: ctx, device: local.Device(info)}
-	return w, w.folder(nil, opts.Prefix, info, true), nil
+	w.top = w.folder(nil, opts.Prefix, info, true)
+	return w, w.top, nil
 }
 
 // walker is one call of Tree. Its goroutines share it; only queue changes.
@@ -118,6 +120,7 @@ type walker struct {
 	emit   func(*record.Record) error
 	queue  *queue
 	device uint64 // of the file system that holds the top folder
+	top    *folder
 }
 
 // folder is a folder to be listed. Its task fills in what comes after it.
@@ -267,7 +270,7 @@ func (w *walker) lookAgain(f *folder, c *chunk) []*task {
 }
 
 // errReplaced says that a path leads to another folder than it did.
-var errReplaced = errors.New("another folder is in the place of the one that was listed; was it unmounted?")
+var errReplaced = errors.New("the folder is gone, or another one is in its place; was a disk unmounted?")
 
 // misled returns an error if the path of f leads to another folder than it did, or,
 // when f has vanished, the path of the nearest folder above that has not. Then what
@@ -281,11 +284,20 @@ func (w *walker) misled(f *folder) error {
 		case errors.Is(err, fs.ErrNotExist) && f.above != nil:
 			f = f.above
 			continue
-		case err == nil && !local.SameFile(info, f.info):
+		case errors.Is(err, fs.ErrNotExist), err == nil && !local.SameFile(info, f.info):
 			err = &fs.PathError{Op: "list", Path: path, Err: errReplaced}
 		}
 		return err
 	}
+}
+
+// lost returns err if it says that the whole tree is out of sight: then there is
+// nothing more to list.
+func (w *walker) lost(err error) error {
+	if errors.Is(err, errReplaced) && w.misled(w.top) != nil {
+		return err
+	}
+	return nil
 }
 
 // unmounted returns an error if dir is not on the file system that f was on, which
@@ -443,6 +455,9 @@ func (w *walker) entry(f *folder, e *entry) error {
 	if e.info == nil && found.err == nil {
 		return nil // vanished
 	}
+	if err := w.lost(found.err); err != nil {
+		return err
+	}
 	r := w.record(join(f.path, e.name), e.kind, e.info)
 	r.Target = found.target
 	if r.Kind != record.KindSymlink {
@@ -461,6 +476,9 @@ func (w *walker) entry(f *folder, e *entry) error {
 
 // emitFolder emits the record of a folder that has been read.
 func (w *walker) emitFolder(f *folder) error {
+	if err := w.lost(f.err); err != nil {
+		return err
+	}
 	r := w.record(f.path, fs.ModeDir, f.info)
 	switch {
 	case f.err != nil:
