@@ -107,7 +107,7 @@ func TestSignals(t *testing.T) {
 					}
 				}
 				p.stdin.Close()
-				w.awaitHit(t)
+				w.awaitHits(t, 1)
 				p.cmd.Process.Signal(signal)
 				p.ends(t, 130, "false")
 			})
@@ -181,8 +181,8 @@ func (w *signalWorld) faults(t *testing.T, rules string) {
 	}
 }
 
-// awaitHit returns when a request has met the fault.
-func (w *signalWorld) awaitHit(t *testing.T) {
+// awaitHits returns when so many requests have met the fault.
+func (w *signalWorld) awaitHits(t *testing.T, n int) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -194,11 +194,11 @@ func (w *signalWorld) awaitHit(t *testing.T) {
 		var shown struct{ Hits []any }
 		err = json.NewDecoder(resp.Body).Decode(&shown)
 		resp.Body.Close()
-		if err == nil && len(shown.Hits) > 0 {
+		if err == nil && len(shown.Hits) >= n {
 			return
 		}
 	}
-	t.Fatal("no request has come")
+	t.Fatal("the requests do not come")
 }
 
 // victim is a program under test.
