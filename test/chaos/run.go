@@ -177,34 +177,33 @@ func processes(group int, name string) (found []int) {
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid < group { // ours are younger, but for a new start of the count
+		if err != nil {
 			continue
 		}
-		program, state, of := stat(pid)
-		if of == group && state != "Z" && (name == "" || program == name) {
+		program, of, dead := stat(pid)
+		if of == group && !dead && (name == "" || program == name) {
 			found = append(found, pid)
 		}
 	}
 	return found
 }
 
-// stat returns the name, the state and the group of a process.
-func stat(pid int) (name, state string, group int) {
+// stat returns the name and the group of a process, and whether all of it is dead:
+// its other threads may outlive the first one, and hold the lock as long.
+func stat(pid int) (name string, group int, dead bool) {
 	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return "", "", 0
+		return "", 0, true
 	}
 	_, rest, _ := strings.Cut(string(b), "(")
 	at := strings.LastIndexByte(rest, ')')
-	if at < 0 {
-		return "", "", 0
-	}
 	fields := strings.Fields(rest[at+1:])
-	if len(fields) > 2 {
-		group, _ = strconv.Atoi(fields[2])
-		state = fields[0]
+	const state, pgrp, threads = 0, 2, 17 // proc(5) counts from 3
+	if at < 0 || len(fields) <= threads {
+		return "", 0, true
 	}
-	return rest[:at], state, group
+	group, _ = strconv.Atoi(fields[pgrp])
+	return rest[:at], group, fields[state] == "X" || fields[state] == "Z" && (fields[threads] == "0" || fields[threads] == "1")
 }
 
 func programOf(pid int) string {
