@@ -70,7 +70,6 @@ type flags struct {
 	o                    []string
 	logFile              string
 	cacheDir, spoolDir   string
-	bwlimit              string
 	tps                  float64
 	chmod, fsync, follow string
 	umask                string
@@ -93,9 +92,9 @@ func main() {
 	f.DurationVar(&o.WriteBack, "write-back", 5*time.Second, "upload a file this long after it was closed")
 	f.DurationVar(&o.drain, "drain", 30*time.Second, "at the end, upload what waits for at most this long")
 	f.StringVar(&o.fsync, "fsync", "service", "what fsync waits for: `service` or local, the disk")
-	f.IntVarP(&o.Jobs, "jobs", "j", 6, "upload at most `N` files at once")
-	f.StringVar(&o.bwlimit, "bwlimit", "", "send at most `RATE` bytes a second: 512k, or a timetable")
-	f.Float64Var(&o.tps, "tpslimit", 0, "send at most `N` requests a second (0: no limit)")
+	command.JobsVar(f, &o.Jobs, 6, "upload at most `N` files at once")
+	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "send at most `RATE` bytes a second: 512k, or a timetable")
+	command.TPSVar(f, &o.tps)
 	f.BoolVar(&o.ReadOnly, "read-only", false, "change nothing")
 	f.BoolVar(&o.HardDelete, "hard-delete", false, "delete for good, not into the trash")
 	f.StringVar(&o.follow, "symlinks", "refuse", "symbolic links: `refuse`, upload (what they lead to) or links (as small files)")
@@ -165,16 +164,7 @@ func (o *flags) check(env *command.Env, dir string) error {
 	if err := o.findDirs(env); err != nil {
 		return err
 	}
-	if o.bwlimit != "" {
-		if o.Bandwidth, err = transfer.ParseBandwidth(o.bwlimit); err != nil {
-			return command.Usagef("--bwlimit: %v", err)
-		}
-	}
 	switch {
-	case o.Jobs < 1:
-		return command.Usagef("--jobs must be at least 1, not %d", o.Jobs)
-	case o.tps < 0:
-		return command.Usagef("--tpslimit must not be negative")
 	case o.Timeout <= 0:
 		return command.Usagef("--timeout must be more than 0, not %v", o.Timeout)
 	case o.DirTTL < 0 || o.WriteBack < 0 || o.drain < 0:

@@ -63,8 +63,8 @@ const example = `  jls /Jotta/Archive/photos | jget -C ~/photos
 
 type options struct {
 	transfer.DownloadOptions
-	dir, output, bwlimit, metadata string
-	tps                            float64
+	dir, output, metadata string
+	tps                   float64
 }
 
 func main() {
@@ -76,19 +76,15 @@ func main() {
 	f.StringVarP(&o.output, "output", "o", "", "fetch one file into `FILE`, or with - to standard output")
 	f.StringVar(&o.metadata, "metadata", "", "restore modes, exact times and symbolic links from `FILE`, a saved stream")
 	f.BoolVar(&o.Overwrite, "overwrite", false, "replace local files that are newer than what is stored")
-	f.IntVarP(&o.Jobs, "jobs", "j", 6, "fetch at most `N` files at once")
-	f.StringVar(&o.bwlimit, "bwlimit", "", "fetch at most `RATE` bytes a second: 512k, or a timetable")
-	f.Float64Var(&o.tps, "tpslimit", 0, "send at most `N` requests a second (0: no limit)")
+	command.JobsVar(f, &o.Jobs, 6, "fetch at most `N` files at once")
+	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "fetch at most `RATE` bytes a second: 512k, or a timetable")
+	command.TPSVar(f, &o.tps)
 	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "fetch nothing; mark what would be done as skipped")
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
 
 func run(ctx context.Context, env *command.Env, o options) error {
 	switch {
-	case o.Jobs < 1:
-		return command.Usagef("--jobs must be at least 1, not %d", o.Jobs)
-	case o.tps < 0:
-		return command.Usagef("--tpslimit must not be negative")
 	case o.output != "" && len(env.Args) != 1:
 		return command.Usagef("-o takes one file; give one REMOTE")
 	case o.output == "-" && (o.DryRun || o.metadata != ""):
@@ -97,11 +93,6 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	tops, err := list.Tops(env.Args)
 	if err != nil {
 		return command.Usagef("%v", err)
-	}
-	if o.bwlimit != "" {
-		if o.Bandwidth, err = transfer.ParseBandwidth(o.bwlimit); err != nil {
-			return command.Usagef("--bwlimit: %v", err)
-		}
 	}
 	if o.metadata != "" {
 		sorted, err := saved(env, o.metadata)

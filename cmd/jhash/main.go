@@ -50,21 +50,19 @@ const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos |
 func main() {
 	cmd := command.New("jhash", "add the MD5 of each file to its record, keeping the order")
 	cmd.Long, cmd.Example = long, example
-	jobs := cmd.Flags().IntP("jobs", "j", 2*runtime.NumCPU(), "read at most `N` files at once")
-	cache := cmd.Flags().String("cache", "", "keep digests in `FILE` from run to run")
-	format := cmd.Flags().String("format", "records", "write `FORMAT`: records, or md5sum lines")
-	check := cmd.Flags().Bool("check", false, "compare files with the MD5 their records have")
-	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error {
-		return run(ctx, env, digest.Options{Jobs: *jobs, Cache: *cache, Check: *check}, *format)
-	}))
+	var o digest.Options
+	f := cmd.Flags()
+	command.JobsVar(f, &o.Jobs, 2*runtime.NumCPU(), "read at most `N` files at once")
+	f.StringVar(&o.Cache, "cache", "", "keep digests in `FILE` from run to run")
+	format := f.String("format", "records", "write `FORMAT`: records, or md5sum lines")
+	f.BoolVar(&o.Check, "check", false, "compare files with the MD5 their records have")
+	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o, *format) }))
 }
 
 func run(ctx context.Context, env *command.Env, opts digest.Options, format string) error {
 	switch {
 	case len(env.Args) > 0:
 		return command.Usagef("jhash reads records from standard input, not files; write: jwalk %s | jhash", env.Args[0])
-	case opts.Jobs < 1:
-		return command.Usagef("--jobs must be at least 1, not %d", opts.Jobs)
 	case format != "records" && format != "md5sum":
 		return command.Usagef("--format must be records or md5sum, not %q", format)
 	case opts.Check && opts.Cache != "":

@@ -76,7 +76,7 @@ func main() {
 	f.IntVar(&o.latest, "latest", 0, "list the `N` newest files of the account")
 	f.BoolVar(&o.devices, "devices", false, "list devices and their mount points")
 	f.StringVar(&o.format, "format", "ndjson", "write `FORMAT`: ndjson, "+list.Formats)
-	f.IntVarP(&o.jobs, "jobs", "j", 6, "with --revisions and --at, ask for at most `N` files at once")
+	command.JobsVar(f, &o.jobs, 6, "with --revisions and --at, ask for at most `N` files at once")
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
 
@@ -148,8 +148,6 @@ func (o *options) check(args []string) (at time.Time, err error) {
 		return at, errors.New("--at lists what was there at that time; leave --trash, --state and --depth out")
 	case o.latest < 0 || o.Depth < 0:
 		return at, errors.New("--latest and --depth must not be negative")
-	case o.jobs < 1:
-		return at, errors.New("--jobs must be at least 1")
 	case len(args) == 0 && !o.devices && o.latest == 0 && (!o.Trash || o.Depth != 0 || o.revisions || o.state != ""):
 		return at, errors.New("which folder? give REMOTE, such as /Jotta/Archive, or --devices, --trash or --latest N")
 	}

@@ -65,9 +65,9 @@ func main() {
 	cmd.Long, cmd.Example, cmd.Args = long, example, "[--to REMOTE -]"
 	var o options
 	f := cmd.Flags()
-	f.IntVarP(&o.Jobs, "jobs", "j", 6, "upload at most `N` files at once")
-	f.StringVar(&o.bwlimit, "bwlimit", "", "send at most `RATE` bytes a second: 512k, or a timetable")
-	f.Float64Var(&o.tps, "tpslimit", 0, "send at most `N` requests a second (0: no limit)")
+	command.JobsVar(f, &o.Jobs, 6, "upload at most `N` files at once")
+	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "send at most `RATE` bytes a second: 512k, or a timetable")
+	command.TPSVar(f, &o.tps)
 	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "send nothing; mark what would be done as skipped")
 	f.StringVar(&o.to, "to", "", "store standard input as the file `REMOTE`")
 	f.StringVar(&o.stream.MD5, "md5", "", "with --to: the stream has this MD5, in `HEX`")
@@ -80,9 +80,9 @@ func main() {
 
 type options struct {
 	transfer.UploadOptions
-	bwlimit, to string
-	tps         float64
-	stream      transfer.StreamOptions
+	to     string
+	tps    float64
+	stream transfer.StreamOptions
 }
 
 // check refuses what makes no sense, and reads what has to be read.
@@ -97,17 +97,8 @@ func (o *options) check(args []string) (err error) {
 		return command.Usagef("--to is for a stream; write: jput --to %s -", o.to)
 	case o.to == "" && (o.stream.MD5 != "" || o.stream.Size != record.SizeUnknown || o.stream.SpoolDir != "" || o.stream.SpoolLimit != 0):
 		return command.Usagef("--md5, --size and --spool… are for a stream; write: jput --to REMOTE -")
-	case o.Jobs < 1:
-		return command.Usagef("--jobs must be at least 1, not %d", o.Jobs)
-	case o.tps < 0:
-		return command.Usagef("--tpslimit must not be negative")
 	case o.stream.Size < record.SizeUnknown:
 		return command.Usagef("--size must not be negative")
-	}
-	if o.bwlimit != "" {
-		if o.Bandwidth, err = transfer.ParseBandwidth(o.bwlimit); err != nil {
-			return command.Usagef("--bwlimit: %v", err)
-		}
 	}
 	if o.to == "" {
 		return nil

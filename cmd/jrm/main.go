@@ -65,8 +65,8 @@ func main() {
 	f.Int64Var(&o.MaxDelete, "max-delete", 0, "delete nothing at all if it would be more than `N` entries (0: no limit)")
 	f.BoolVar(&o.Force, "force", false, "delete even if the plan is not whole or reports errors")
 	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "change nothing; mark what would be done as skipped")
-	f.IntVarP(&o.Jobs, "jobs", "j", 6, "deal with at most `N` entries at once")
-	f.Float64Var(&o.tps, "tpslimit", 0, "send at most `N` requests a second (0: no limit)")
+	command.JobsVar(f, &o.Jobs, 6, "deal with at most `N` entries at once")
+	command.TPSVar(f, &o.tps)
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
 
@@ -79,10 +79,6 @@ type options struct {
 // check refuses flags that do not go together.
 func (o *options) check(args int) error {
 	switch {
-	case o.Jobs < 1:
-		return command.Usagef("--jobs must be at least 1, not %d", o.Jobs)
-	case o.tps < 0:
-		return command.Usagef("--tpslimit must not be negative")
 	case o.MaxDelete < 0:
 		return command.Usagef("--max-delete must not be negative")
 	case o.restore && args == 0:

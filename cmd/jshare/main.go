@@ -57,15 +57,15 @@ func main() {
 	f.BoolVar(&o.web, "web", false, "link to the page for people (the default)")
 	f.BoolVar(&o.Direct, "direct", false, "link to the content")
 	f.BoolVar(&o.qr, "qr", false, "on a terminal, also show each link as a QR code")
-	f.IntVarP(&o.jobs, "jobs", "j", 6, "upload at most `N` files at once")
-	f.StringVar(&o.bwlimit, "bwlimit", "", "send at most `RATE` bytes a second: 512k, or a timetable")
-	f.Float64Var(&o.tps, "tpslimit", 0, "send at most `N` requests a second (0: no limit)")
+	command.JobsVar(f, &o.jobs, 6, "upload at most `N` files at once")
+	command.ParseVar(f, &o.bandwidth, transfer.ParseBandwidth, "bwlimit", "send at most `RATE` bytes a second: 512k, or a timetable")
+	command.TPSVar(f, &o.tps)
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
 
 type options struct {
 	share.Options
-	to, bwlimit               string
+	to                        string
 	remote, unshare, list, qr bool
 	web                       bool
 	jobs                      int
@@ -95,15 +95,6 @@ func (o *options) check(env *command.Env) (err error) {
 		return command.Usagef("--qr shows links on a terminal; leave it out here")
 	case o.Replace && modes > 0:
 		return command.Usagef("--replace is for files that are uploaded")
-	case o.jobs < 1:
-		return command.Usagef("--jobs must be at least 1, not %d", o.jobs)
-	case o.tps < 0:
-		return command.Usagef("--tpslimit must not be negative")
-	}
-	if o.bwlimit != "" {
-		if o.bandwidth, err = transfer.ParseBandwidth(o.bwlimit); err != nil {
-			return command.Usagef("--bwlimit: %v", err)
-		}
 	}
 	if o.To, err = jfs.ParsePath(o.to); err != nil {
 		return command.Usagef("--to: %v", err)

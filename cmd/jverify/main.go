@@ -35,8 +35,8 @@ const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos |
 
 type options struct {
 	transfer.VerifyOptions
-	slice, bwlimit string
-	tps            float64
+	slice string
+	tps   float64
 }
 
 func main() {
@@ -45,9 +45,9 @@ func main() {
 	var o options
 	f := cmd.Flags()
 	f.StringVar(&o.slice, "slice", "1/1", "read back slice `N/OF` only")
-	f.IntVarP(&o.Jobs, "jobs", "j", 6, "read back at most `N` files at once")
-	f.StringVar(&o.bwlimit, "bwlimit", "", "fetch at most `RATE` bytes a second: 512k, or a timetable")
-	f.Float64Var(&o.tps, "tpslimit", 0, "send at most `N` requests a second (0: no limit)")
+	command.JobsVar(f, &o.Jobs, 6, "read back at most `N` files at once")
+	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "fetch at most `RATE` bytes a second: 512k, or a timetable")
+	command.TPSVar(f, &o.tps)
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
 
@@ -55,18 +55,9 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 	switch {
 	case len(env.Args) > 0:
 		return command.Usagef("jverify reads a plan from standard input; write: jwalk %s | jhash | jdiff --dest REMOTE | jverify", env.Args[0])
-	case o.Jobs < 1:
-		return command.Usagef("--jobs must be at least 1, not %d", o.Jobs)
-	case o.tps < 0:
-		return command.Usagef("--tpslimit must not be negative")
 	}
 	if o.Slice, err = record.ParseSlice(o.slice); err != nil {
 		return command.Usagef("--slice: %v", err)
-	}
-	if o.bwlimit != "" {
-		if o.Bandwidth, err = transfer.ParseBandwidth(o.bwlimit); err != nil {
-			return command.Usagef("--bwlimit: %v", err)
-		}
 	}
 	client, err := connect.Client(env, o.tps)
 	if err != nil {

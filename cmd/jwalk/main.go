@@ -58,15 +58,13 @@ func main() {
 	f.DurationVar(&o.MinAge, "min-age", 0, "leave out files modified less than `TIME` ago, such as 10m or 24h")
 	f.BoolVar(&o.hidden, "hidden", true, "list entries with names that begin with a dot; --hidden=false leaves them out")
 	f.BoolVarP(&o.Follow, "follow", "L", false, "list what symbolic links lead to in their place")
-	f.IntVarP(&o.Jobs, "jobs", "j", 2*runtime.NumCPU(), "read at most `N` folders at once")
+	command.JobsVar(f, &o.Jobs, 2*runtime.NumCPU(), "read at most `N` folders at once")
 	f.StringVar(&o.explain, "explain", "", "say what becomes of `PATH` in DIR (the current folder if not given) and by which rule, and exit")
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, &o) }))
 }
 
 func run(ctx context.Context, env *command.Env, o *flags) error {
 	switch {
-	case o.Jobs < 1:
-		return command.Usagef("--jobs must be at least 1, not %d", o.Jobs)
 	case o.MinAge < 0:
 		return command.Usagef("--min-age must not be negative")
 	}

@@ -53,7 +53,7 @@ func New(name, short string) *Command {
 	}}
 	f := c.cobra.Flags()
 	f.SortFlags = false
-	c.cobra.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usagef("%v", err) })
+	c.cobra.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	return c
 }
 
