@@ -148,7 +148,7 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 	}
 	if o.format == "combined" {
 		o.ShowGone = true
-		out := bufio.NewWriter(env.Stdout)
+		out := bufio.NewWriter(env.ExactSink())
 		err := env.Consume(func(in *record.Reader) error { return join(in, diff.Combined(out)) })
 		return errors.Join(err, withheld(held), out.Flush())
 	}

@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -183,12 +182,7 @@ func status(env *command.Env, args []string, asJSON bool) error {
 		return err
 	}
 	if asJSON {
-		b, err := json.MarshalIndent(s, "", "  ")
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(env.Stdout, "%s\n", b)
-		return err
+		return env.PrintJSON(s, "  ")
 	}
 	size := command.FormatSize
 	env.Printf("mounted      since %s, process %d", s.Since.Local().Format(time.DateTime), s.PID)

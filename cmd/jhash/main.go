@@ -73,7 +73,7 @@ func run(ctx context.Context, env *command.Env, opts digest.Options, format stri
 	opts.Progress = env.Progress().Add
 	opts.Warn, opts.Info = env.Errorf, env.Infof
 
-	stdout := env.Stdout
+	stdout := env.ExactSink()
 	if format == "md5sum" {
 		env.Stdout = io.Discard // its records are only counted
 	}

@@ -85,11 +85,10 @@ func byBrowser(ctx context.Context, env *command.Env, o options, name string) er
 	if err != nil {
 		return err
 	}
-	say := func(format string, args ...any) { fmt.Fprintf(env.Stderr, format+"\n", args...) }
-	say("Log in to %s at this address:\n\n    %s\n", service.Name, browser.URL())
+	env.Sayf("Log in to %s at this address:\n\n    %s\n", service.Name, browser.URL())
 	var pasted <-chan string
 	if env.Asked() {
-		say("If the browser is on another machine it will fail to open an address in the end,\nbeginning with %s. Paste that address here:", loopback.Redirect)
+		env.Sayf("If the browser is on another machine it will fail to open an address in the end,\nbeginning with %s. Paste that address here:", loopback.Redirect)
 	}
 	pasted = env.Lines()
 	code, err := browser.Await(ctx, loopback, pasted, func(err error) { env.Errorf("%v", err) })

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -54,7 +53,7 @@ func status(ctx context.Context, env *command.Env, o options) error {
 		s.Quota, s.Left = &customer.Quota, &left
 	}
 	if o.json {
-		return json.NewEncoder(env.Stdout).Encode(s)
+		return env.PrintJSON(s, "")
 	}
 	return s.print(env)
 }
@@ -111,7 +110,7 @@ func list(_ context.Context, env *command.Env, o options) error {
 			return err
 		}
 		if o.json {
-			if err := json.NewEncoder(env.Stdout).Encode(info); err != nil {
+			if err := env.PrintJSON(info, ""); err != nil {
 				return err
 			}
 			continue
@@ -132,7 +131,7 @@ func renew(ctx context.Context, env *command.Env, o options) error {
 	if err == nil || o.generation < 0 {
 		return err
 	}
-	if jsonErr := json.NewEncoder(env.Stdout).Encode(connect.RenewedAs(err)); jsonErr != nil {
+	if jsonErr := env.PrintJSON(connect.RenewedAs(err), ""); jsonErr != nil {
 		return jsonErr
 	}
 	return command.Exit(command.ExitAuth, errors.New("")) // it is told

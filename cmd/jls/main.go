@@ -93,7 +93,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	var print list.Emit
 	end := func() error { return nil }
 	if o.format != "ndjson" {
-		if print, end, err = list.Format(o.format, bufio.NewWriter(env.Stdout)); err != nil {
+		if print, end, err = list.Format(o.format, bufio.NewWriter(env.ExactSink())); err != nil {
 			return command.Usagef("--format: %v", err)
 		}
 		env.Stdout = io.Discard // its records are only counted

@@ -12,9 +12,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -110,7 +108,7 @@ func load(file string) (*report.Report, error) {
 func tell(env *command.Env, r *report.Report, o options) error {
 	switch {
 	case o.json:
-		return json.NewEncoder(env.Stdout).Encode(r)
+		return env.PrintJSON(r, "")
 	case o.dryRun && r.Counts.Failed > 0:
 		return command.Exit(command.ExitPartial, errors.New(""))
 	case o.dryRun:
@@ -195,10 +193,10 @@ func status(env *command.Env, o options) error {
 		found++
 		incomplete = incomplete || !r.Complete || !r.Unfinished.IsZero() || r.Withheld > 0 || !r.Proof.Failed.IsZero()
 		if o.json {
-			err = json.NewEncoder(env.Stdout).Encode(r)
+			err = env.PrintJSON(r, "")
 		} else {
 			if found > 1 {
-				fmt.Fprintln(env.Stdout)
+				env.Printf("")
 			}
 			err = r.WriteStatus(env.TextSink())
 		}

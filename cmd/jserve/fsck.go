@@ -15,21 +15,18 @@ func fsck(ctx context.Context, env *command.Env, o options, args []string) error
 	if err != nil {
 		return err
 	}
-	var failed error // of writing
 	sum, err := store.Check(ctx, dir, true, func(f store.Finding) {
 		kind := "problem"
 		if f.Harmless {
 			kind = "leftover"
 		}
-		if _, err := fmt.Fprintf(env.Stdout, "%s: %s\n", kind, f.Text); err != nil {
-			failed = err
-		}
+		env.Printf("%s: %s", kind, f.Text)
 	})
-	if err = busy(errors.Join(err, failed)); err != nil {
+	if err = busy(err); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(env.Stdout, "%d nodes, %d contents, %d bytes read: %d problems, %d leftovers\n", sum.Nodes, sum.Blobs, sum.Bytes, sum.Problems, sum.Harmless)
-	if err == nil && sum.Problems > 0 {
+	env.Printf("%d nodes, %d contents, %d bytes read: %d problems, %d leftovers", sum.Nodes, sum.Blobs, sum.Bytes, sum.Problems, sum.Harmless)
+	if sum.Problems > 0 {
 		err = command.Exit(command.ExitPartial, fmt.Errorf("%s has %d problems", dir, sum.Problems))
 	}
 	return err

@@ -10,7 +10,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"runtime"
 
@@ -120,8 +119,8 @@ func explain(ctx context.Context, env *command.Env, o *flags) error {
 	if err != nil {
 		return command.Usagef("--explain: %v", err)
 	}
-	_, err = fmt.Fprintln(env.Stdout, decision)
-	return err
+	env.Printf("%s", decision)
+	return nil
 }
 
 // ruleFlag is a flag that may be repeated; the order of all of them counts.

@@ -29,7 +29,7 @@ func (e *Env) Chain(source func(out *record.Writer) error, stages ...Stage) erro
 		from, to := io.Pipe()
 		running.Go(func() {
 			out := record.NewWriter(to, e.name)
-			out.OnError = func(r *record.Record) { e.Errorf("%s: %s", r.Path, r.Error.Message) }
+			out.OnError = e.tell
 			err := run(out)
 			if err != nil {
 				out.Incomplete()

@@ -113,7 +113,9 @@ func (c *Command) execute(ctx context.Context, run func(context.Context, *Env) e
 	c.cobra.Example = c.Example
 	c.cobra.ValidArgs = c.Verbs
 	c.cobra.SetHelpTemplate(helpTemplate)
-	c.cobra.SetOut(os.Stdout)
+	help := &firstError{Writer: os.Stdout}
+	c.cobra.SetOut(help)
+	c.cobra.SetErr(io.Discard) // what it says of help that cannot be written, we say, too
 	c.cobra.RunE = func(_ *cobra.Command, args []string) error {
 		switch {
 		case c.version:
@@ -134,7 +136,21 @@ func (c *Command) execute(ctx context.Context, run func(context.Context, *Env) e
 		}
 		return errors.Join(run(ctx, &c.env), stop())
 	}
-	return c.cobra.ExecuteContext(ctx)
+	return errors.Join(c.cobra.ExecuteContext(ctx), help.err)
+}
+
+// firstError keeps the first error of writing, for those who do not ask for it.
+type firstError struct {
+	io.Writer
+	err error
+}
+
+func (w *firstError) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 func (c *Command) sharedFlags() {

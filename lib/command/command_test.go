@@ -227,6 +227,45 @@ failed              0 B  e: full
 	}
 }
 
+// TestShown holds that what goes to people shows what a terminal would obey, whatever
+// the pieces it is written in, and that JSON says the same as before.
+func TestShown(t *testing.T) {
+	env, stdout, stderr := testEnv()
+	const hostile = "a\x1b[2J\u202e\u009b\x7f\U000e0001ä\xff\n"
+	const shown = `a\x1b[2J\u202e\u009b\x7f\U000e0001ä\xff` + "\n"
+	sink := env.TextSink()
+	for i := range len(hostile) {
+		if _, err := io.WriteString(sink, hostile[i:i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env.Printf("%s", hostile[:len(hostile)-1])
+	env.Sayf("%s", hostile[:len(hostile)-1])
+	if stdout.String() != shown+shown || stderr.String() != shown {
+		t.Errorf("got %q and %q, want %q", stdout, stderr, shown)
+	}
+	io.WriteString(env.ExactSink(), hostile)
+	if want := shown + shown + hostile; stdout.String() != want {
+		t.Errorf("got %q, want %q", stdout, want)
+	}
+	stdout.Reset()
+	valid := strings.ToValidUTF8(hostile, "")
+	if err := env.PrintJSON(valid, ""); err != nil {
+		t.Fatal(err)
+	}
+	var back string
+	if err := json.Unmarshal(stdout.Bytes(), &back); err != nil || back != valid || strings.IndexFunc(strings.TrimSpace(stdout.String()), record.Hidden) >= 0 {
+		t.Errorf("JSON %q is %q: %v", stdout, back, err)
+	}
+	env.logFormat = "json"
+	stderr.Reset()
+	env.Errorf("%s", valid)
+	var message struct{ Message string }
+	if err := json.Unmarshal(stderr.Bytes(), &message); err != nil || message.Message+"\n" != valid || strings.IndexFunc(strings.TrimSpace(stderr.String()), record.Hidden) >= 0 {
+		t.Errorf("message %q is %q: %v", stderr, message.Message, err)
+	}
+}
+
 func TestSize(t *testing.T) {
 	for text, want := range map[string]int64{"0": 0, "4096": 4096, "512k": 512 << 10, "10M": 10 << 20, "1.5G": 3 << 29, "2T": 2 << 40} {
 		var n int64

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/mattn/go-isatty"
@@ -77,23 +77,84 @@ func (e *Env) Watched() bool {
 // Printf prints lines of text for people on standard output.
 func (e *Env) Printf(format string, args ...any) { fmt.Fprintf(e.TextSink(), format+"\n", args...) }
 
-// TextSink returns a writer of text to standard output that shows control
-// characters other than newlines instead of sending them to a terminal.
-func (e *Env) TextSink() io.Writer { return textSink{e} }
+// Sayf prints lines of text for people on standard error, without the program's name.
+func (e *Env) Sayf(format string, args ...any) {
+	text := printableLines(fmt.Sprintf(format, args...))
+	e.draw(func() { io.WriteString(e.Stderr, text+"\n") })
+}
 
-type textSink struct{ env *Env }
-
-func (t textSink) Write(b []byte) (n int, err error) {
-	lines := strings.Split(string(b), "\n")
-	for i := range lines {
-		lines[i] = printable(lines[i])
+// PrintJSON prints v as JSON on standard output, in one line unless there is an indent.
+// Characters that a terminal would obey stand as JSON escapes.
+func (e *Env) PrintJSON(v any, indent string) error {
+	text, err := json.MarshalIndent(v, "", indent)
+	if indent == "" {
+		text, err = json.Marshal(v)
 	}
+	if err != nil {
+		return err
+	}
+	e.draw(func() { _, err = fmt.Fprintln(e.Stdout, escapeJSON(text)) })
+	return err
+}
+
+// escapeJSON returns JSON that says the same and has no character that is hidden.
+func escapeJSON(text []byte) string {
+	var b strings.Builder
+	for _, r := range string(text) {
+		if r != '\n' && record.Hidden(r) {
+			for _, unit := range utf16.AppendRune(nil, r) {
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// ExactSink returns a writer of text to standard output of which each byte counts,
+// such as names for another program. Only on a terminal it is like [Env.TextSink].
+func (e *Env) ExactSink() io.Writer {
+	if f, ok := e.Stdout.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
+		return e.TextSink()
+	}
+	return e.Stdout
+}
+
+// TextSink returns a writer of text to standard output that shows characters, other
+// than newlines, instead of having a terminal obey them; see [record.Printable].
+func (e *Env) TextSink() io.Writer { return &textSink{env: e, out: e.Stdout} }
+
+type textSink struct {
+	env  *Env
+	out  io.Writer
+	rest []byte // the start of a character whose end has not come yet
+}
+
+func (t *textSink) Write(b []byte) (n int, err error) {
+	text := append(t.rest, b...)
+	whole := len(text)
+	for i := max(0, whole-utf8.UTFMax+1); i < whole; i++ {
+		if utf8.RuneStart(text[i]) && !utf8.FullRune(text[i:]) {
+			whole = i
+		}
+	}
+	t.rest = append([]byte(nil), text[whole:]...)
 	t.env.draw(func() {
-		if _, err = io.WriteString(t.env.Stdout, strings.Join(lines, "\n")); t.env.textErr == nil {
+		if _, err = io.WriteString(t.out, printableLines(string(text[:whole]))); t.env.textErr == nil {
 			t.env.textErr = err
 		}
 	})
 	return len(b), err
+}
+
+// printableLines makes each line of text printable.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = record.Printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Errorf prints a message that is always shown.
@@ -125,11 +186,11 @@ func (e *Env) print(level, format string, args []any) {
 			Program string    `json:"program"`
 			Message string    `json:"message"`
 		}{time.Now().UTC(), level, e.name, message})
-		text.Write(line)
+		text.WriteString(escapeJSON(line))
 		text.WriteByte('\n')
 	} else {
 		for line := range strings.SplitSeq(message, "\n") {
-			fmt.Fprintf(&text, "%s: %s\n", e.name, printable(line))
+			fmt.Fprintf(&text, "%s: %s\n", e.name, record.Printable(line))
 		}
 	}
 	e.draw(func() { io.WriteString(e.Stderr, text.String()) })
@@ -144,27 +205,6 @@ func (e *Env) draw(f func()) {
 		e.progress.hide()
 	}
 	f()
-}
-
-// printable shows control characters, and bytes that are not UTF-8, instead of
-// sending them to a terminal, which would obey them.
-func printable(s string) string {
-	if utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && n == 1 || unicode.IsControl(r) {
-			for _, c := range []byte(s[i : i+n]) {
-				fmt.Fprintf(&b, "\\x%02x", c)
-			}
-		} else {
-			b.WriteString(s[i : i+n])
-		}
-		i += n
-	}
-	return b.String()
 }
 
 // Filter runs a program that reads records from standard input and writes
@@ -229,7 +269,7 @@ func (e *Env) Source(body func(out *record.Writer) error) error {
 	own := 0
 	out.OnError = func(r *record.Record) {
 		own++
-		e.Errorf("%s", strings.Join([]string{r.Path, r.Error.Message}, ": "))
+		e.tell(r)
 	}
 	err := body(out)
 	if err != nil {
@@ -243,6 +283,11 @@ func (e *Env) Source(body func(out *record.Writer) error) error {
 		err = errors.Join(err, Exit(ExitPartial, errors.New(""))) // whoever found them has said so
 	}
 	return errors.Join(err, closeErr)
+}
+
+// tell prints the error of an entry, in one line.
+func (e *Env) tell(r *record.Record) {
+	e.Errorf("%s: %s", record.Printable(r.Path), record.Printable(r.Error.Message))
 }
 
 // Reader returns a reader of the stream r that reports malformed lines.

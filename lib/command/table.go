@@ -58,7 +58,7 @@ func row(line []byte) string {
 	if r.Error != nil {
 		text += ": " + r.Error.Message
 	}
-	return printable(text) + "\n"
+	return record.Printable(text) + "\n"
 }
 
 // Bytes returns a number of bytes as people read it, such as "1.5 KiB".

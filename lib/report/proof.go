@@ -159,7 +159,7 @@ func (p *Proof) status() string {
 	if !p.Failed.IsZero() {
 		fmt.Fprintf(&b, "  NOT proven on %s:\n", local(p.Failed))
 		for _, e := range p.Unproven {
-			fmt.Fprintf(&b, "    %s: %s\n", e.Path, e.Why())
+			fmt.Fprintf(&b, "    %s: %s\n", record.Printable(e.Path), record.Printable(e.Why()))
 		}
 		if p.Omitted > 0 {
 			fmt.Fprintf(&b, "    and %d more\n", p.Omitted)

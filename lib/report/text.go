@@ -130,7 +130,7 @@ func (r *Report) WriteStatus(w io.Writer) error {
 		if why == "" {
 			why = explain(e.Reason)
 		}
-		fmt.Fprintf(&b, "    %s: %s\n", oneLine(e.Path), why)
+		fmt.Fprintf(&b, "    %s: %s\n", record.Printable(e.Path), record.Printable(why))
 	}
 	if r.Omitted > 0 {
 		fmt.Fprintf(&b, "    and %d more\n", r.Omitted)
@@ -161,20 +161,17 @@ func explain(reason record.Reason) string {
 	return "the run ended before its turn (" + string(reason) + ")"
 }
 
-// oneLine shows a path on a line of its own, whatever it holds.
-func oneLine(path string) string { return strings.ReplaceAll(path, "\n", `\x0a`) }
-
 // Line describes what was or would be done about an entry, or "" if nothing.
 func Line(r *record.Record) string {
 	switch {
 	case r.Action == "" || r.Action == record.ActionNone:
 		return ""
 	case r.Error != nil:
-		return fmt.Sprintf("%s %s: %s", record.StatusFailed, oneLine(r.Path), r.Error.Message)
+		return fmt.Sprintf("%s %s: %s", record.StatusFailed, record.Printable(r.Path), record.Printable(r.Error.Message))
 	case r.Status == record.StatusDeduplicated:
-		return fmt.Sprintf("%s %s (%s, %s)", r.Action, oneLine(r.Path), r.Reason, r.Status)
+		return fmt.Sprintf("%s %s (%s, %s)", r.Action, record.Printable(r.Path), r.Reason, r.Status)
 	}
-	return fmt.Sprintf("%s %s (%s)", r.Action, oneLine(r.Path), r.Reason)
+	return fmt.Sprintf("%s %s (%s)", r.Action, record.Printable(r.Path), r.Reason)
 }
 
 func bytes(n int64) string {

@@ -1,0 +1,45 @@
+package record
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Printable returns text from elsewhere, such as a name, in a form that may be sent to
+// a terminal: on one line, and such that people see what is there. What a terminal
+// would obey, or show in another order, or not at all, stands as an escape: bytes of
+// ASCII and those that are not UTF-8 as \x1b, other characters as \u202e. All that
+// goes to people passes through here.
+func Printable(s string) string {
+	if utf8.ValidString(s) && strings.IndexFunc(s, Hidden) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1, r < utf8.RuneSelf && Hidden(r):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case !Hidden(r):
+			b.WriteString(s[i : i+n])
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// Hidden reports whether a character does something to a terminal instead of being
+// seen: controls, among them those of direction, line ends, and all that has no
+// width and no look of its own.
+func Hidden(r rune) bool {
+	if ' ' <= r && r <= '~' {
+		return false
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
+}
