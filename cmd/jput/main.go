@@ -112,6 +112,9 @@ func (o *options) check(args []string) (err error) {
 	if o.stream.Remote.Depth() < 3 {
 		return command.Usagef("--to: %s is a mount point; name a file in it", o.stream.Remote)
 	}
+	if _, err := os.Stat(o.stream.SpoolDir); o.stream.SpoolDir != "" && err != nil {
+		return command.Usagef("--spool-dir: %v", err)
+	}
 	return nil
 }
 
@@ -138,6 +141,8 @@ func run(ctx context.Context, env *command.Env, o options) error {
 				return command.Exit(command.ExitInput, errors.New(""))
 			case transfer.ErrTooLong:
 				return command.Exit(command.ExitLimit, errors.New(""))
+			case transfer.ErrNoSpool:
+				return command.Exit(command.ExitTemporary, errors.New(""))
 			default:
 				return err
 			}

@@ -62,7 +62,7 @@ func main() {
 	f.BoolVar(&o.restore, "restore", false, "bring REMOTE back from the trash")
 	f.BoolVar(&o.emptyTrash, "empty-trash", false, "delete for good what is in the trash of the account")
 	f.BoolVar(&o.Hard, "hard", false, "delete for good instead of moving to the trash")
-	f.Int64Var(&o.MaxDelete, "max-delete", 0, "delete nothing at all if it would be more than `N` entries (0: no limit)")
+	f.StringVar(&o.max, "max-delete", "", "delete nothing at all if it would be more than `N|P%` entries; a share, which only a plan can have, is of what jdiff found stored (default: no limit)")
 	f.BoolVar(&o.Force, "force", false, "delete even if the plan is not whole or reports errors")
 	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "change nothing; mark what would be done as skipped")
 	command.JobsVar(f, &o.Jobs, 6, "deal with at most `N` entries at once")
@@ -73,23 +73,32 @@ func main() {
 type options struct {
 	transfer.DeleteOptions
 	restore, emptyTrash bool
+	max                 string
 	tps                 float64
 }
 
 // check refuses flags that do not go together.
 func (o *options) check(args int) error {
 	switch {
-	case o.MaxDelete < 0:
-		return command.Usagef("--max-delete must not be negative")
 	case o.restore && args == 0:
 		return command.Usagef("--restore needs the paths of what to bring back, such as /Jotta/Archive/photos/2019")
-	case o.restore && (o.Hard || o.emptyTrash || o.MaxDelete > 0):
+	case o.restore && (o.Hard || o.emptyTrash || o.max != ""):
 		return command.Usagef("--restore deletes nothing; leave out --hard, --empty-trash and --max-delete")
 	case o.emptyTrash && args > 0:
 		return command.Usagef("--empty-trash is for the whole trash; to delete one entry of it, write jrm --hard and its path")
 	case o.Force && (args > 0 || o.emptyTrash):
 		return command.Usagef("--force is for plans; a path is deleted without it")
+	case o.max == "":
+		return nil
 	}
+	limit, err := record.ParseLimit(o.max)
+	if err != nil {
+		return command.Usagef("--max-delete: %v", err)
+	}
+	if limit.Percent && (args > 0 || o.emptyTrash) {
+		return command.Usagef("--max-delete %v is a share of what a plan knows to be stored; without a plan, give a number", limit)
+	}
+	o.MaxDelete = &limit
 	return nil
 }
 

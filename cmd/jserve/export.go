@@ -18,7 +18,7 @@ func exportStore(ctx context.Context, env *command.Env, o options, args []string
 	if err == nil {
 		env.Infof("exported %d contents, %d bytes", contents, size)
 	}
-	return busy(err)
+	return unopened(err)
 }
 
 // importStore makes a store from the standard input.

@@ -22,7 +22,7 @@ func fsck(ctx context.Context, env *command.Env, o options, args []string) error
 		}
 		env.Printf("%s: %s", kind, f.Text)
 	})
-	if err = busy(err); err != nil {
+	if err = unopened(err); err != nil {
 		return err
 	}
 	env.Printf("%d nodes, %d contents, %d bytes read: %d problems, %d leftovers", sum.Nodes, sum.Blobs, sum.Bytes, sum.Problems, sum.Harmless)
@@ -43,10 +43,13 @@ func storeDir(name string, o options, args []string) (string, error) {
 	return "", command.Usagef("jserve %s takes one directory", name)
 }
 
-// busy gives the code for a store that a server has open.
-func busy(err error) error {
-	if errors.Is(err, store.ErrInUse) {
+// unopened gives the code for a store that a server has open, or that is none.
+func unopened(err error) error {
+	switch {
+	case errors.Is(err, store.ErrInUse):
 		return command.Exit(command.ExitBusy, err)
+	case errors.Is(err, store.ErrNoStore):
+		return command.Exit(command.ExitUsage, err)
 	}
 	return err
 }

@@ -55,6 +55,8 @@ func TestStoreTools(t *testing.T) {
 	run(5, stream, "import", moved)
 	run(3, stream[:len(stream)/2], "import", filepath.Join(t.TempDir(), "c"))
 	run(2, nil, "fsck")
+	run(2, nil, "fsck", t.TempDir())
+	run(2, nil, "export", filepath.Join(t.TempDir(), "none"))
 	run(2, nil, "fsck", dir, moved)
 
 	blobs, err := filepath.Glob(filepath.Join(dir, "blobs", "*", "*"))

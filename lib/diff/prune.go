@@ -5,46 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strconv"
-	"strings"
 
 	"jottatools/lib/record"
 )
-
-// Limit bounds how much may be deleted: a number of entries, or a share of what
-// is stored.
-type Limit struct {
-	N       int64
-	Percent bool // N is a percentage of the entries stored
-}
-
-// ParseLimit reads a limit such as "100" or "50%".
-func ParseLimit(s string) (Limit, error) {
-	number, percent := strings.CutSuffix(s, "%")
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n < 0 || percent && n > 100 {
-		return Limit{}, fmt.Errorf("%q is not a limit; write a number of entries, such as 100, or a share of what is stored, such as 50%%", s)
-	}
-	return Limit{n, percent}, nil
-}
-
-// String returns the limit as ParseLimit reads it.
-func (l Limit) String() string {
-	if l.Percent {
-		return fmt.Sprintf("%d%%", l.N)
-	}
-	return strconv.FormatInt(l.N, 10)
-}
-
-// exceeded reports whether there are too many deletions. The share is that of
-// base: of what was stored when all was well, and not of what a wrong source has
-// added since.
-func (l Limit) exceeded(deletions, base int64) bool {
-	if l.Percent {
-		return deletions*100 > base*l.N
-	}
-	return deletions > l.N
-}
 
 // BrakeError says which brake held deletions back.
 type BrakeError struct{ Reason string }
@@ -95,7 +58,7 @@ func (p *plan) prune(doomed *record.Sorter) error {
 	case p.unsaved > 0:
 		// What is gone may have been renamed to what is changing.
 		return withheld(n, &BrakeError{fmt.Sprintf("%d new files in it were changing and are not stored yet; run it again", p.unsaved)})
-	case p.opts.MaxDelete.exceeded(n, base):
+	case p.opts.MaxDelete.Exceeded(n, base):
 		return withheld(n, &BrakeError{fmt.Sprintf(
 			"of %d entries that is more than --max-delete %v allows; if it is right, give a higher limit", base, p.opts.MaxDelete)})
 	}

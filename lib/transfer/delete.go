@@ -29,8 +29,9 @@ type DeleteOptions struct {
 	Hard   bool // delete for good instead of moving to the trash
 	Force  bool // delete even though the plan is not whole, or reports errors
 	DryRun bool // delete nothing; what would be done leaves with status skipped
-	// MaxDelete, if not 0, is how many entries may go: if there are more, none does.
-	MaxDelete int64
+	// MaxDelete, if not nil, is how many entries may go: if there are more, none does.
+	// A share is of the entries that were stored when the plan was made; only plans have one.
+	MaxDelete *record.Limit
 
 	Info     func(format string, args ...any) // hears of folders that are kept; may be nil
 	Expect   func(files, bytes int64)         // as in UploadOptions
@@ -50,13 +51,17 @@ func (o *DeleteOptions) setDefaults() {
 	}
 }
 
-// tooMany returns an error that wraps [ErrTooMany] if n deletions are more than
-// MaxDelete allows.
-func (o *DeleteOptions) tooMany(n int64) error {
-	if o.MaxDelete == 0 || n <= o.MaxDelete {
+// tooMany returns an error that wraps [ErrTooMany] if n deletions, of so many
+// entries that are stored, are more than MaxDelete allows.
+func (o *DeleteOptions) tooMany(n, stored int64) error {
+	if o.MaxDelete == nil || !o.MaxDelete.Exceeded(n, stored) {
 		return nil
 	}
-	return &WithheldError{n, fmt.Errorf("%w allows, which is %d; if it is right, give a higher limit", ErrTooMany, o.MaxDelete)}
+	limit := o.MaxDelete.String()
+	if o.MaxDelete.Percent {
+		limit = fmt.Sprintf("%v of the %d entries stored", o.MaxDelete, stored)
+	}
+	return &WithheldError{n, fmt.Errorf("%w allows, which is %s; if it is right, give a higher limit", ErrTooMany, limit)}
 }
 
 // ErrTooMany is wrapped by the error that says that MaxDelete kept deletions from
@@ -118,7 +123,7 @@ func Delete(ctx context.Context, in *record.Reader, out *record.Writer, service 
 		}
 	}
 	if d.held > 0 && !d.ended() {
-		held := o.tooMany(d.held)
+		held := o.tooMany(d.held, in.End().Stored)
 		if unclean := in.Clean(); unclean != nil && !o.Force {
 			held = &WithheldError{d.held, fmt.Errorf("%w; --force carries them out all the same", unclean)}
 		}

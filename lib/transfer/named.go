@@ -33,11 +33,11 @@ type PathService interface {
 func DeletePaths(ctx context.Context, paths []jfs.Path, out *record.Writer, service PathService, o DeleteOptions) error {
 	n := newNamed(ctx, out, service, o)
 	found := n.look(distinct(paths, true), record.ActionDelete)
-	if o.MaxDelete > 0 {
+	if o.MaxDelete != nil {
 		total, err := n.count(found)
 		if err != nil {
 			n.stop(err)
-		} else if held := n.o.tooMany(total); held != nil {
+		} else if held := n.o.tooMany(total, 0); held != nil {
 			n.skip(found)
 			if err := n.close(); err != nil {
 				return err
@@ -73,7 +73,7 @@ func EmptyTrash(ctx context.Context, out *record.Writer, service PathService, o 
 			return errors.Join(err, n.close())
 		}
 	}
-	status, held := record.StatusDone, n.o.tooMany(listed.Len())
+	status, held := record.StatusDone, n.o.tooMany(listed.Len(), 0)
 	switch {
 	case held != nil, o.DryRun:
 		status = record.StatusSkipped

@@ -45,6 +45,7 @@ type StreamOptions struct {
 var (
 	ErrOtherStream = errors.New("the stream is not what was announced")
 	ErrTooLong     = errors.New("the stream is longer than --spool-limit")
+	ErrNoSpool     = errors.New("keep the stream until its MD5 is known")
 )
 
 // PutStream stores the content of in as one file, and writes a record for it.
@@ -54,7 +55,7 @@ var (
 // it comes. A stream that turns out to be another one is never stored: its last
 // bytes are held back until all of it has been compared, and what the service had
 // by itself is taken back. The error is [ErrOtherStream] then, [ErrTooLong] if
-// SpoolLimit is not enough, or one as of [Upload].
+// SpoolLimit is not enough, [ErrNoSpool] if the disk is not, or one as of [Upload].
 //
 // A connection that breaks is taken up where the service has the stream, as long
 // as that is not further back than the last 16 MiB, which are kept in memory.
@@ -77,7 +78,7 @@ func PutStream(ctx context.Context, in io.Reader, out *record.Writer, service St
 	if closeErr := s.close(); closeErr != nil {
 		return closeErr
 	}
-	for _, known := range []error{ErrOtherStream, ErrTooLong} {
+	for _, known := range []error{ErrOtherStream, ErrTooLong, ErrNoSpool} {
 		if errors.Is(err, known) {
 			return known
 		}
@@ -144,7 +145,7 @@ func (s *streaming) send(source io.ReaderAt) (Sent, error) {
 // MD5 in the record.
 func (s *streaming) spool(in io.Reader) (*os.File, error) {
 	failed := func(err error) error {
-		return &record.Error{Class: local.Class(err), Message: fmt.Sprintf("keep the stream until its MD5 is known: %v; make room or set --spool-dir, or give --md5 and --size", err)}
+		return &streamError{ErrNoSpool, record.Error{Class: local.Class(err), Message: fmt.Sprintf("%v: %v; make room or set --spool-dir, or give --md5 and --size", ErrNoSpool, err)}}
 	}
 	f, err := os.CreateTemp(s.o.SpoolDir, "jottatools-*.spool")
 	if err != nil {

@@ -73,8 +73,11 @@ func (t Top) Within(name string) (string, error) {
 	path := filepath.Clean(name)
 	if !filepath.IsAbs(path) {
 		beneath := filepath.Join(t.Root, t.Prefix, path)
-		if _, err := os.Lstat(beneath); err == nil && filepath.IsLocal(path) {
+		_, err := os.Lstat(beneath)
+		if err == nil && filepath.IsLocal(path) {
 			path = beneath
+		} else if _, here := os.Lstat(path); errors.Is(here, fs.ErrNotExist) {
+			return "", fmt.Errorf("there is no %s in %s", name, filepath.Join(t.Root, t.Prefix))
 		}
 	}
 	path, err := filepath.Abs(path)

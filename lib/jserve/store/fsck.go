@@ -69,11 +69,14 @@ func Check(ctx context.Context, dir string, contents bool, report func(Finding))
 	return sum, err
 }
 
+// ErrNoStore says that there is no store to read.
+var ErrNoStore = errors.New("there is no store here")
+
 // openToRead opens the database of a store that no server has open.
 func openToRead(dir string) (*Store, error) {
 	file := filepath.Join(dir, "meta.db")
 	if _, err := os.Stat(file); err != nil {
-		return nil, fmt.Errorf("no store in %s: %w", dir, err)
+		return nil, fmt.Errorf("%s: %w (%w)", dir, ErrNoStore, err)
 	}
 	db, err := bolt.Open(file, 0o600, &bolt.Options{ReadOnly: true, Timeout: 500 * time.Millisecond})
 	if errors.Is(err, bolterrors.ErrTimeout) {
