@@ -254,8 +254,8 @@ func (p *victim) wait() (*os.ProcessState, string) {
 }
 
 // ends reads to the end and holds what was written and the exit code against
-// what they should be.
-func (p *victim) ends(t *testing.T, code int, complete string) {
+// what they should be. It returns what was written.
+func (p *victim) ends(t *testing.T, code int, complete string) string {
 	t.Helper()
 	out, err := io.ReadAll(p.output)
 	if err != nil && !errors.Is(err, os.ErrClosed) {
@@ -268,10 +268,10 @@ func (p *victim) ends(t *testing.T, code int, complete string) {
 	if strings.Contains(stderr, "DATA RACE") || strings.Contains(stderr, "panic") {
 		t.Error(stderr)
 	}
-	if filepath.Base(p.cmd.Path) == "jreport" {
-		return
-	}
 	text := string(out)
+	if filepath.Base(p.cmd.Path) == "jreport" {
+		return text
+	}
 	if !strings.HasSuffix(text, "\n") {
 		t.Errorf("the output ends with a part of a line: %q", text[max(0, len(text)-200):])
 	}
@@ -284,4 +284,5 @@ func (p *victim) ends(t *testing.T, code int, complete string) {
 	if last := lines[len(lines)-1]; !strings.Contains(last, `"kind":"end"`) || !strings.Contains(last, `"complete":`+complete) {
 		t.Errorf("the last line is %s; want an end record with complete %s", last, complete)
 	}
+	return text
 }

@@ -98,7 +98,7 @@ func TestMalformed(t *testing.T) {
 		{`{"kind":"file","path":7}`, `"path" is not text`},
 		{"{\"kind\":\"file\",\"path\":\"a\xff\"}", "not UTF-8"},
 		{`{"kind":"file","path":"a\x"}`, "not a JSON object"},
-		{strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200), "not a JSON object"},
+		{strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200), "nested more than 100 levels deep"},
 	} {
 		var r Record
 		err := r.decode(test.line)

@@ -61,12 +61,16 @@ type scanner struct {
 	text    string
 	at      int
 	escaped bool // there was an escape
+	deep    bool // it is nested too deep
 }
 
 // maxDepth bounds nesting, so that hostile input cannot exhaust the stack.
 const maxDepth = 100
 
 func (s *scanner) notJSON() error {
+	if s.deep {
+		return fmt.Errorf("the line is nested more than %d levels deep", maxDepth)
+	}
 	if s.at >= len(s.text) {
 		return errors.New("the line is not a whole JSON object: it stops short")
 	}
@@ -155,7 +159,8 @@ func isHex(c byte) bool {
 }
 
 func (s *scanner) value(depth int) bool {
-	if s.at >= len(s.text) || depth > maxDepth {
+	s.deep = depth > maxDepth
+	if s.at >= len(s.text) || s.deep {
 		return false
 	}
 	switch s.text[s.at] {

@@ -1,0 +1,63 @@
+package test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// repeated reads as its text, over and over, n bytes of it.
+func repeated(text string, n int64) io.Reader {
+	return io.LimitReader(repeater{strings.Repeat(text, 1+64<<10/len(text))}, n)
+}
+
+type repeater struct{ text string }
+
+func (r repeater) Read(p []byte) (int, error) { return copy(p, r.text), nil }
+
+// TestLongLines: a line that no record can be is named, costs no memory, and keeps
+// nothing else from going its way; the stream is not whole then.
+func TestLongLines(t *testing.T) {
+	const long, fits = 100 << 20, 1<<20 - 200
+	const mostMemory = 200 << 10 // KiB, with the race detector, which takes several times what a program does
+	w := newSignalWorld(t)
+	for _, line := range []struct {
+		name string
+		text func() io.Reader
+		want string // in the message
+	}{
+		{"100 MB of nothing", func() io.Reader { return repeated("x", long) }, "line 1: the line is longer than 1048576 bytes"},
+		{"path of 100 MB", func() io.Reader {
+			return io.MultiReader(strings.NewReader(`{"kind":"file","path":"`), repeated("a/", long), strings.NewReader(`a"}`))
+		}, "line 1: the line is longer than 1048576 bytes"},
+		{"number of a megabyte", func() io.Reader {
+			return io.MultiReader(strings.NewReader(`{"kind":"file","path":"a","size":`), repeated("9", fits), strings.NewReader(`}`))
+		}, `line 1: "size" is not a whole number: 999`},
+		{"half a million levels of JSON", func() io.Reader {
+			return io.MultiReader(strings.NewReader(`{"kind":"file","path":"a","x":`), repeated("[", fits/2), repeated("]", fits/2), strings.NewReader(`}`))
+		}, "line 1: the line is nested more than 100 levels deep"},
+	} {
+		for _, args := range filters {
+			t.Run(args[0]+"/"+line.name, func(t *testing.T) {
+				p := w.start(t, args)
+				go func() {
+					io.Copy(p.stdin, line.text())
+					fmt.Fprintf(p.stdin, "\n%s", linkRecord(1)+`{"kind":"end","v":1,"stage":"test","records":1,"bytes":0,"errors":0,"complete":true}`+"\n")
+					p.stdin.Close()
+				}()
+				out := p.ends(t, 3, "false")
+				if args[0] != "jreport" && !strings.Contains(out, "link00000001") {
+					t.Errorf("the record after it is lost:\n%s", out)
+				}
+				if !strings.Contains(p.stderr.String(), line.want) {
+					t.Errorf("messages %.300q, want %q", p.stderr.String(), line.want)
+				}
+				if used := p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; used > mostMemory {
+					t.Errorf("it used %d KiB of memory, want at most %d", used, mostMemory)
+				}
+			})
+		}
+	}
+}
