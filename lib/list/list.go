@@ -65,9 +65,12 @@ func Tree(ctx context.Context, service Lister, top Top, o Options) (*record.Sort
 	if !errors.Is(err, jfs.ErrExist) && !(o.Trash && errors.Is(err, jfs.ErrNotExist)) {
 		return sorted, err
 	}
-	info, err := service.Stat(ctx, top.Remote)
-	if err != nil {
-		return sorted, err
+	info, statErr := service.Stat(ctx, top.Remote)
+	if statErr != nil {
+		return sorted, statErr
+	}
+	if info.Kind != jfs.KindFile && errors.Is(err, jfs.ErrExist) {
+		return sorted, err // it is no file, so that was not why
 	}
 	info.Path = ""
 	if !o.wants(&info.Entry) {
