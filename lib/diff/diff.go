@@ -135,7 +135,8 @@ func (p *plan) admit(l *record.Record) (bool, error) {
 	if double {
 		return false, p.twin(l, other)
 	}
-	return true, p.seen.add(l.Path)
+	p.seen.add(l.Path)
+	return true, nil
 }
 
 // yield reports a source record whose place on the target belongs to its twin.

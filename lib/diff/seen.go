@@ -12,44 +12,72 @@ import (
 	"jottatools/lib/record"
 )
 
-// seen remembers on disk which paths a pass has met, eight bytes each, so that
-// a second pass over a source that was out of order finds twins of what the
-// first one has already proposed. It is read only in that case.
+// seen remembers which paths a pass has met, eight bytes each, so that a second pass
+// over a source that was out of order finds twins of what the first one has already
+// proposed. It is read only in that case; so only then it matters if the disk does
+// not take what memory does not hold.
 type seen struct {
 	seed   maphash.Seed
-	file   *os.File
+	hashes []uint64 // those that are not on disk; all, and sorted, once loaded
+	file   *os.File // nil: all are in memory
 	out    *bufio.Writer
-	hashes []uint64 // sorted, once loaded
+	err    error // why some are missing
 	loaded bool
 }
 
+// seenMemory is how many paths stay in memory.
+const seenMemory = 8 << 10
+
 func (s *seen) hash(path string) uint64 { return maphash.String(s.seed, record.Fold(path)) }
 
-func (s *seen) add(path string) error {
-	if s.loaded {
-		return nil
+func (s *seen) add(path string) {
+	if s.loaded || s.err != nil {
+		return
 	}
+	if s.hashes == nil {
+		s.seed, s.hashes = maphash.MakeSeed(), make([]uint64, 0, seenMemory)
+	}
+	if len(s.hashes) == seenMemory {
+		s.err = s.spill()
+	}
+	s.hashes = append(s.hashes, s.hash(path))
+}
+
+// spill moves the hashes to disk.
+func (s *seen) spill() error {
 	if s.file == nil {
 		f, err := os.CreateTemp("", "jottatools-*.seen")
 		if err != nil {
-			return fmt.Errorf("note which paths were met: %w; make room or set TMPDIR", err)
+			return err
 		}
 		os.Remove(f.Name()) // where an open file can be removed, not even kill -9 leaves it
-		s.seed, s.file, s.out = maphash.MakeSeed(), f, bufio.NewWriter(f)
+		s.file, s.out = f, bufio.NewWriter(f)
 	}
 	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], s.hash(path))
-	if _, err := s.out.Write(b[:]); err != nil {
-		return fmt.Errorf("note which paths were met: %w; make room or set TMPDIR", err)
+	for _, h := range s.hashes {
+		binary.LittleEndian.PutUint64(b[:], h)
+		if _, err := s.out.Write(b[:]); err != nil {
+			return err
+		}
 	}
+	s.hashes = s.hashes[:0]
 	return nil
 }
 
-// load brings the hashes into memory.
+// load brings all hashes into memory.
 func (s *seen) load() error {
 	s.loaded = true
-	if s.file == nil {
-		return nil
+	if err := s.read(); err != nil {
+		return fmt.Errorf("note which paths were met: %w; make room or set TMPDIR, or put the input in order", err)
+	}
+	slices.Sort(s.hashes)
+	return nil
+}
+
+// read reads what is on disk.
+func (s *seen) read() error {
+	if s.err != nil || s.file == nil {
+		return s.err
 	}
 	if err := s.out.Flush(); err != nil {
 		return err
@@ -61,14 +89,12 @@ func (s *seen) load() error {
 	for {
 		var b [8]byte
 		if _, err := io.ReadFull(in, b[:]); err == io.EOF {
-			break
+			return nil
 		} else if err != nil {
 			return err
 		}
 		s.hashes = append(s.hashes, binary.LittleEndian.Uint64(b[:]))
 	}
-	slices.Sort(s.hashes)
-	return nil
 }
 
 // has reports whether path was met, ignoring case.
