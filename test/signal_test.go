@@ -3,6 +3,7 @@ package test
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,6 +43,11 @@ var waiting = []struct {
 	{"list.ndjson", "download", []string{"jget", "-C", "back"}},
 	{"same.ndjson", "download", []string{"jverify"}},
 	{"", "liststream", []string{"jls", "/Jotta/Archive/s"}},
+	{"new/f", "customer", []string{"jput", "--to", "/Jotta/Archive/stream", "-"}},
+	{"new/f", "allocate", []string{"jput", "--to", "/Jotta/Archive/stream", "-"}},
+	{"", "stat", []string{"jshare", "new/f"}},
+	{"", "allocate", []string{"jshare", "new/f"}},
+	{"", "share", []string{"jshare", "/Jotta/Archive/s/f"}},
 }
 
 var stops = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
@@ -113,6 +119,7 @@ func TestSignals(t *testing.T) {
 			})
 		}
 	}
+	w.stream(t)
 	t.Run("jwalk", func(t *testing.T) {
 		for _, signal := range stops {
 			p := w.start(t, []string{"jwalk", "/usr"})
@@ -121,6 +128,66 @@ func TestSignals(t *testing.T) {
 			p.ends(t, 130, "false")
 		}
 	})
+}
+
+// stream: what jput reads from a stream that did not end is not stored.
+func (w *signalWorld) stream(t *testing.T) {
+	begin := func(t *testing.T) *victim {
+		p := w.start(t, []string{"jput", "--to", "/Jotta/Archive/stream", "-"})
+		if _, err := p.stdin.Write(make([]byte, 200<<10)); err != nil { // more than a pipe holds, so it reads
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, signal := range stops {
+		t.Run("jput from a stream/"+signal.String(), func(t *testing.T) {
+			p := begin(t)
+			p.cmd.Process.Signal(signal)
+			p.ends(t, 130, "false")
+			if got, err := w.stored("/Jotta/Archive"); err != nil || got["stream"] != "" {
+				t.Errorf("%d bytes of a stream that did not end are stored (%v)", len(got["stream"]), err)
+			}
+		})
+	}
+	t.Run("jput from a stream/stopped and continued", func(t *testing.T) {
+		p := begin(t)
+		p.cmd.Process.Signal(syscall.SIGSTOP)
+		p.stdin.Close()
+		p.cmd.Process.Signal(syscall.SIGCONT)
+		p.ends(t, 0, "true")
+		if got, err := w.stored("/Jotta/Archive"); err != nil || len(got["stream"]) != 200<<10 {
+			t.Errorf("%d bytes of a stream are stored (%v)", len(got["stream"]), err)
+		}
+	})
+}
+
+// TestSignalsLogin: a login that is given up says nothing and keeps nothing.
+func TestSignalsLogin(t *testing.T) {
+	w := newSignalWorld(t)
+	w.env = append(w.env, "JOTTACLOUD_USERNAME=", "JOTTACLOUD_PASSWORD=")
+	for _, signal := range stops {
+		for _, waitsFor := range []string{"the login token", "the service"} {
+			t.Run("jlogin waiting for "+waitsFor+"/"+signal.String(), func(t *testing.T) {
+				w.faults(t, "discovery:delay=1h")
+				defer w.faults(t, "")
+				p := w.start(t, []string{"jlogin"})
+				if waitsFor == "the service" {
+					// As the web page shows it: whom to ask is in it.
+					token := fmt.Sprintf(`{"username":"tester","auth_token":"x","well_known_link":"%s/auth/realms/jottacloud/.well-known/openid-configuration"}`, w.url)
+					fmt.Fprintln(p.stdin, base64.RawURLEncoding.EncodeToString([]byte(token)))
+					w.awaitHits(t, 1)
+				}
+				p.cmd.Process.Signal(signal)
+				out, _ := io.ReadAll(p.output)
+				if state, stderr := p.wait(); state.ExitCode() != 130 || len(out) > 0 {
+					t.Errorf("%v, want exit code 130; it wrote %q and said %q", state, out, stderr)
+				}
+				if kept, _ := filepath.Glob(filepath.Join(w.dir, "state/jottatools/*.json*")); len(kept) > 0 {
+					t.Errorf("it keeps %v", kept)
+				}
+			})
+		}
+	}
 }
 
 // linkRecord is a record that every filter passes on.
