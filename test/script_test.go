@@ -59,7 +59,9 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, filepath.Join(home, dir))
 			}
 			env.Setenv("LC_ALL", "C.UTF-8")
-			env.Setenv("JPUT_KILL_MIB", os.Getenv("JPUT_KILL_MIB"))
+			for _, size := range []string{"JPUT_KILL_MIB", "JOTTA_SPARSE"} {
+				env.Setenv(size, os.Getenv(size))
+			}
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Values[serverKey{}] = new(server)
 			if host, err := os.Hostname(); err == nil {

@@ -47,7 +47,7 @@ var waiting = []struct {
 	{"new/f", "allocate", []string{"jput", "--to", "/Jotta/Archive/stream", "-"}},
 	{"", "stat", []string{"jshare", "new/f"}},
 	{"", "allocate", []string{"jshare", "new/f"}},
-	{"", "share", []string{"jshare", "/Jotta/Archive/s/f"}},
+	{"", "share", []string{"jshare", "tree/f"}},
 }
 
 var stops = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
@@ -175,6 +175,7 @@ func TestSignalsLogin(t *testing.T) {
 					// As the web page shows it: whom to ask is in it.
 					token := fmt.Sprintf(`{"username":"tester","auth_token":"x","well_known_link":"%s/auth/realms/jottacloud/.well-known/openid-configuration"}`, w.url)
 					fmt.Fprintln(p.stdin, base64.RawURLEncoding.EncodeToString([]byte(token)))
+					p.stdin.Close()
 					w.awaitHits(t, 1)
 				}
 				p.cmd.Process.Signal(signal)
