@@ -2,6 +2,7 @@ package test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -31,7 +32,9 @@ func TestSignalsServer(t *testing.T) {
 			if w.mounted() {
 				t.Error("it is still mounted")
 			}
-			w.sh(`jserve fsck store`)
+			if out, err := exec.Command(filepath.Join(bin, "jserve"), "fsck", filepath.Join(w.dir, "store")).CombinedOutput(); err != nil {
+				t.Errorf("jserve fsck: %v\n%s", err, out)
+			}
 		})
 	}
 }

@@ -171,6 +171,9 @@ func TestSignalsLogin(t *testing.T) {
 				w.faults(t, "discovery:delay=1h")
 				defer w.faults(t, "")
 				p := w.start(t, []string{"jlogin"})
+				if waitsFor == "the login token" { // more than a pipe holds, so it reads
+					p.stdin.Write(bytes.Repeat([]byte("\n"), 80<<10))
+				}
 				if waitsFor == "the service" {
 					// As the web page shows it: whom to ask is in it.
 					token := fmt.Sprintf(`{"username":"tester","auth_token":"x","well_known_link":"%s/auth/realms/jottacloud/.well-known/openid-configuration"}`, w.url)
