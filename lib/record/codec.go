@@ -292,41 +292,53 @@ func decodeError(value string) (*Error, error) {
 	return &Error{Class: e.Class, Message: e.Message, HTTP: e.HTTP, Retry: e.Retry, XID: e.XID, raw: value}, nil
 }
 
-// decodeEnd reads an end record that decode has recognised by its kind.
+// decodeEnd reads an end record that decode has recognised by its kind. Names of
+// members count exactly: encoding/json would take "Complete" for "complete", and as
+// a member that is passed on it would overrule what this program says.
 func decodeEnd(line string) (End, error) {
-	var e struct {
-		Version  int      `json:"v"`
-		Stage    string   `json:"stage"`
-		Records  *int64   `json:"records"`
-		Bytes    int64    `json:"bytes"`
-		Errors   *int64   `json:"errors"`
-		Complete bool     `json:"complete"`
-		Scope    []string `json:"scope"`
-		Withheld int64    `json:"withheld"`
-		Stored   int64    `json:"stored"`
-	}
-	if err := json.Unmarshal([]byte(line), &e); err != nil {
-		return End{}, fmt.Errorf("the end record cannot be read: %w", err)
-	}
-	if e.Version > 1 {
-		return End{}, fmt.Errorf("the stream has format version %d; this program reads version 1: update it", e.Version)
-	}
-	if e.Records == nil {
-		return End{}, errors.New(`the end record has no "records"`)
-	}
-	end := End{Version: e.Version, Stage: e.Stage, Records: *e.Records, Bytes: e.Bytes, Errors: -1, Complete: e.Complete, Scope: e.Scope, Withheld: e.Withheld, Stored: e.Stored}
-	if e.Errors != nil {
-		end.Errors = *e.Errors
-	}
-	err := eachMember(line, func(key, _, member string) error {
+	end := End{Errors: -1}
+	counted := false
+	err := eachMember(line, func(key, value, member string) error {
+		var into any
 		switch key {
-		case "kind", "v", "stage", "records", "bytes", "errors", "complete", "scope", "withheld", "stored":
+		case "kind":
+			return nil
+		case "v":
+			into = &end.Version
+		case "stage":
+			into = &end.Stage
+		case "records":
+			into, counted = &end.Records, value != "null"
+		case "bytes":
+			into = &end.Bytes
+		case "errors":
+			into = &end.Errors
+		case "complete":
+			into = &end.Complete
+		case "scope":
+			into = &end.Scope
+		case "withheld":
+			into = &end.Withheld
+		case "stored":
+			into = &end.Stored
 		default:
 			end.extra += "," + member
+			return nil
+		}
+		if err := json.Unmarshal([]byte(value), into); err != nil {
+			return fmt.Errorf("the end record cannot be read: %q: %w", key, err)
 		}
 		return nil
 	})
-	return end, err
+	switch {
+	case err != nil:
+		return End{}, err
+	case end.Version > 1:
+		return End{}, fmt.Errorf("the stream has format version %d; this program reads version 1: update it", end.Version)
+	case !counted:
+		return End{}, errors.New(`the end record has no "records"`)
+	}
+	return end, nil
 }
 
 func (e *End) append(b []byte) []byte {
