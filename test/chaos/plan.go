@@ -139,6 +139,21 @@ func (p *plan) trouble(dice *rand.Rand, kinds, victims []string) {
 		}
 		p.blows = append(p.blows, b)
 	}
+	if dice.IntN(4) == 0 {
+		p.blows = append(p.blows, cut(dice)...)
+	}
+}
+
+// cut is the end of a stream in its middle: who reads it is stopped, so that who
+// writes it gets no further than a pipe is long, and is killed there.
+func cut(dice *rand.Rand) []blow {
+	stages := []string{"jwalk", "jhash", "jdiff"}
+	i := dice.IntN(len(stages) - 1)
+	at := time.Duration(dice.IntN(10)) * time.Millisecond
+	return []blow{
+		{trigger: trigger{after: at}, victim: stages[i+1], signal: "STOP", pause: 500 * time.Millisecond},
+		{trigger: trigger{after: at + 250*time.Millisecond}, victim: stages[i], signal: "KILL"},
+	}
 }
 
 func planTrigger(dice *rand.Rand) trigger {
