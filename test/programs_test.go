@@ -221,6 +221,28 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestAppendToLarge: a line is appended to a large file without fetching it. The rest
+// comes after the close, also when the mount is killed before.
+func TestAppendToLarge(t *testing.T) {
+	w := newWorld(t, "--write-back", "1h")
+	down := `curl -sf "$JOTTA_ENDPOINT/_jserve/stats" | jq .download_bytes`
+	w.sh(`
+		mkdir "$TMP/src"; head -c 12000000 /dev/urandom >"$TMP/src/log"
+		jwalk "$TMP/src" | jhash | jdiff --dest /Jotta/Archive | jput -q >/dev/null
+		before=$(` + down + `)
+		echo line >>log; printf xyz | dd of=log bs=1 seek=5000000 conv=notrunc status=none
+		test $(stat -c %s log) = 12000005
+		test $(($(` + down + `) - before)) -lt 200000
+		echo line >>"$TMP/src/log"; printf xyz | dd of="$TMP/src/log" bs=1 seek=5000000 conv=notrunc status=none`)
+	w.kill()
+	w.mount("--write-back", "0s")
+	w.uploaded()
+	w.unmount()
+	os.RemoveAll(filepath.Join(w.dir, "cache"))
+	w.mount()
+	w.sh(`cmp log "$TMP/src/log"`)
+}
+
 // TestOtherAccount: what was written for one account never goes to another.
 func TestOtherAccount(t *testing.T) {
 	w := newWorld(t)

@@ -92,7 +92,7 @@ func (f *fileSystem) readEntry(ctx context.Context, h *handle, p []byte, offset 
 		l, rev := h.entry.local, h.entry.rev
 		f.tree.mu.Unlock()
 		if l != nil {
-			n, err := l.readAt(p, offset)
+			n, err := f.readLocal(ctx, h.entry, l, p, offset)
 			if errors.Is(err, errDropped) {
 				continue // the service has it by now
 			}
@@ -114,6 +114,19 @@ func (f *fileSystem) readEntry(ctx context.Context, h *handle, p []byte, offset 
 		}
 		return n, err
 	}
+}
+
+// readLocal reads from a local content and, where that has a rest, from there.
+func (f *fileSystem) readLocal(ctx context.Context, e *entry, l *local, p []byte, offset int64) (n int, err error) {
+	for n < len(p) && err == nil {
+		var part *elsewhere
+		m, readErr := l.readAt(p[n:], offset+int64(n))
+		if errors.As(readErr, &part) {
+			m, readErr = f.readRest(ctx, e, l, p[n:][:part.to-part.from], part.from)
+		}
+		n, err = n+m, readErr
+	}
+	return n, err
 }
 
 // verifyAtOnce is the size of a file, in bytes, up to which the read that finds all of
@@ -294,7 +307,7 @@ func (f *fileSystem) release(e *entry, writes bool) error {
 		f.tree.mu.Lock()
 		e.local = nil
 		f.tree.mu.Unlock()
-		err = errors.Join(err, l.drop((*spool.File).Remove))
+		err = errors.Join(err, f.drop(l, (*spool.File).Remove))
 	case gone || !idle || !writes:
 	default:
 		version, sent := l.state()
@@ -333,13 +346,23 @@ func (f *fileSystem) change(caller context.Context, e *entry, size int64, do fun
 		default:
 			s.stop()
 		}
-		if err := do(l); !errors.Is(err, errDropped) {
+		err := do(l)
+		if part := (*elsewhere)(nil); errors.As(err, &part) {
+			ctx, cancel := f.forWait(caller)
+			err = f.bring(ctx, e, l, part)
+			cancel()
+			if err == nil {
+				continue
+			}
+		}
+		if !errors.Is(err, errDropped) {
 			return err
 		}
 	}
 }
 
-// fetch gives an entry a local content: what the service has, or nothing.
+// fetch gives an entry a local content: what the service has, or nothing. Of a large
+// one a rest is left there.
 func (f *fileSystem) fetch(caller context.Context, e *entry, empty bool) error {
 	e.fetch.Lock()
 	defer e.fetch.Unlock()
@@ -354,7 +377,13 @@ func (f *fileSystem) fetch(caller context.Context, e *entry, empty bool) error {
 		return err
 	}
 	size := int64(0)
-	if !empty && rev.size > 0 {
+	var left *rest
+	switch {
+	case empty || rev.size == 0:
+	case rev.size > fetchWhole:
+		size, left = rev.size, newRest(e, rev, rev.size)
+		err = file.Truncate(size)
+	default:
 		size = rev.size
 		err = f.copyOut(caller, e, rev, file)
 	}
@@ -365,7 +394,9 @@ func (f *fileSystem) fetch(caller context.Context, e *entry, empty bool) error {
 	if modified.IsZero() {
 		modified = time.Now()
 	}
-	return f.adoptLocal(e, newLocal(file, size, modified), rev.created)
+	l := newLocal(file, size, modified)
+	l.rest = left
+	return f.adoptLocal(e, l, rev.created)
 }
 
 // adoptLocal makes l the content of an entry and notes it on disk.
@@ -380,11 +411,11 @@ func (f *fileSystem) adoptLocal(e *entry, l *local, created time.Time) error {
 	if gone {
 		return l.file.Remove() // it is written to all the same, and forgotten in the end
 	}
-	if err := l.file.Place(string(p), created); err != nil {
+	if err := l.file.Place(string(p), created, l.rest.note()); err != nil {
 		f.tree.mu.Lock()
 		e.local = nil
 		f.tree.mu.Unlock()
-		return errors.Join(err, l.drop((*spool.File).Remove))
+		return errors.Join(err, f.drop(l, (*spool.File).Remove))
 	}
 	return nil
 }

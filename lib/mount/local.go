@@ -27,9 +27,11 @@ type local struct {
 
 	mu        sync.RWMutex // read-locked while the content is read or written; guards what follows
 	mtime     time.Time
+	rest      *rest  // what is not in file yet; nil if nothing is
 	dropped   bool   // and file closed
 	version   uint64 // counts changes of content and time
 	committed uint64 // the version that survives
+	restNoted bool   // by a note that says that a rest is elsewhere
 	sent      uint64 // the version that the service has
 	digest    digest
 }
@@ -53,14 +55,19 @@ func (l *local) modified() time.Time {
 	return l.mtime
 }
 
-// readAt reads as io.ReaderAt does.
+// readAt reads as io.ReaderAt does, up to what is elsewhere. If that begins at the
+// offset, the error is an *elsewhere.
 func (l *local) readAt(p []byte, offset int64) (int, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.dropped {
 		return 0, errDropped
 	}
-	return l.file.ReadAt(p, offset)
+	run := l.rest.run(offset)
+	if l.rest.missing(offset) {
+		return 0, &elsewhere{offset, min(run, offset+int64(len(p)))}
+	}
+	return l.file.ReadAt(p[:min(int64(len(p)), run-offset)], offset)
 }
 
 // change writes to the content with write.
@@ -71,6 +78,9 @@ func (l *local) change(write func(*spool.File) error) error {
 		return errDropped
 	}
 	err := write(l.file)
+	if part := (*elsewhere)(nil); errors.As(err, &part) {
+		return err // nothing has been changed
+	}
 	size, _, statErr := l.file.Stat()
 	if statErr == nil {
 		l.size.Store(size)
@@ -80,8 +90,16 @@ func (l *local) change(write func(*spool.File) error) error {
 	return errors.Join(err, statErr)
 }
 
+// writeAt writes as io.WriterAt does. The error is an *elsewhere if a part of what is
+// there has to be fetched before.
 func (l *local) writeAt(p []byte, offset int64) (n int, err error) {
 	err = l.change(func(f *spool.File) (err error) {
+		if l.rest != nil {
+			if err := l.rest.edge(offset, offset+int64(len(p))); err != nil {
+				return err
+			}
+			defer func() { l.rest.wrote(offset, offset+int64(n)) }()
+		}
 		n, err = f.WriteAt(p, offset)
 		return err
 	})
@@ -89,7 +107,14 @@ func (l *local) writeAt(p []byte, offset int64) (n int, err error) {
 }
 
 func (l *local) truncate(size int64) error {
-	return l.change(func(f *spool.File) error { return f.Truncate(size) })
+	return l.change(func(f *spool.File) error {
+		if err := f.Truncate(size); err != nil || l.rest == nil || size >= l.rest.limit {
+			return err
+		}
+		// What is cut off must not come back when the file grows again, nor after a crash.
+		l.rest.cut(size)
+		return f.Commit(f.Path(), l.rest.note())
+	})
 }
 
 // setModified gives the content a time. It is part of what is sent.
@@ -110,7 +135,8 @@ func (l *local) setModified(t time.Time) error {
 // commit makes the content as it is survive, noted for path.
 func (l *local) commit(path string) error {
 	l.mu.RLock()
-	version, done := l.version, l.committed == l.version || l.dropped
+	rest := l.rest.note()
+	version, done := l.version, l.committed == l.version && l.restNoted == (rest != nil) || l.dropped
 	modified := l.mtime
 	l.mu.RUnlock()
 	if done {
@@ -120,12 +146,12 @@ func (l *local) commit(path string) error {
 	if err := l.file.SetModified(modified); err != nil {
 		return err
 	}
-	if err := l.file.Commit(path); err != nil {
+	if err := l.file.Commit(path, rest); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.committed = max(l.committed, version)
+	l.committed, l.restNoted = max(l.committed, version), rest != nil
 	return nil
 }
 

@@ -146,6 +146,11 @@ func (m *Mounted) unmount() error {
 func (f *fileSystem) close() error {
 	f.stop(errClosed)
 	f.uploads.close()
+	for _, j := range f.uploads.list() {
+		if l := j.entry.local; l != nil {
+			f.doneRest(l)
+		}
+	}
 	f.running.Wait()
 	f.cache.Close()
 	left := len(f.uploads.list())
@@ -219,12 +224,15 @@ func (f *fileSystem) takeUpFile(file *spool.File) error {
 		return err
 	}
 	l := newLocal(file, size, modified)
-	l.committed = l.version
+	l.committed, l.restNoted = l.version, file.Rest() != nil
 	f.tree.mu.Lock()
 	defer f.tree.mu.Unlock()
 	e := f.tree.ensure(p)
 	if e == nil || e.local != nil {
 		return errors.New("another file of the spool is in its way")
+	}
+	if l.rest, err = restOf(e, file.Rest(), size); err != nil {
+		return err
 	}
 	e.local, e.tried = l, true
 	f.uploads.add(e, 0)

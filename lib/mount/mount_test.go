@@ -54,21 +54,27 @@ func newService(t *testing.T) *jfs.Client {
 // mount point.
 func newTestFS(t *testing.T, service Service) (*fileSystem, *entry) {
 	t.Helper()
-	dir := t.TempDir()
+	f, at := openTestFS(t, service, t.TempDir(), 0)
+	t.Cleanup(func() {
+		if err := f.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return f, at
+}
+
+// openTestFS is newTestFS with spool and cache in dir, to be closed by the caller.
+func openTestFS(t *testing.T, service Service, dir string, writeBack time.Duration) (*fileSystem, *entry) {
+	t.Helper()
 	f, found, err := newFileSystem(service, Options{
 		SpoolDir: filepath.Join(dir, "spool"), CacheDir: filepath.Join(dir, "cache"), DirTTL: time.Hour, Timeout: time.Minute,
-		Warn: t.Logf, Info: t.Logf, started: time.Now(),
+		WriteBack: writeBack, Warn: t.Logf, Info: t.Logf, started: time.Now(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.takeUp(found)
 	f.uploads.start(2)
-	t.Cleanup(func() {
-		if err := f.close(); err != nil {
-			t.Error(err)
-		}
-	})
 	at := f.tree.root
 	for _, name := range []string{"Jotta", "Archive"} {
 		if at, err = f.lookup(t.Context(), at, name); err != nil || at == nil {

@@ -231,7 +231,7 @@ func (f *fileSystem) forgetLocal(e *entry) error {
 	case open:
 		return l.file.Remove()
 	}
-	return l.drop((*spool.File).Remove)
+	return f.drop(l, (*spool.File).Remove)
 }
 
 // Rmdir removes an empty folder.

@@ -86,6 +86,15 @@ func (f *fileSystem) renameFile(e, newDir *entry, newName string, target *entry)
 		f.claim(target)
 		defer target.remote.Unlock()
 	}
+	f.tree.mu.Lock()
+	begun := e.local
+	f.tree.mu.Unlock()
+	if target != nil && begun != nil {
+		// What the service has of it is about to be removed.
+		if err := f.bringAll(f.ctx, e, begun, func() bool { return false }); err != nil {
+			return err
+		}
+	}
 	f.renaming.RLock()
 	defer f.renaming.RUnlock()
 	ctx, cancel := f.forOp()

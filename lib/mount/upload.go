@@ -219,6 +219,9 @@ func (u *uploads) settle(j *job, err error) {
 	}
 	if j.again {
 		j.again, j.failed = false, false
+		if u.hurry { // it was asked for before there was any
+			j.due = time.Now()
+		}
 	}
 	heap.Push(&u.queue, j)
 }
@@ -227,6 +230,9 @@ func (u *uploads) settle(j *job, err error) {
 func retry(err error, tries int) (pause time.Duration, hopeless bool) {
 	pause = min(firstRetry<<min(tries-1, 10), lastRetry)
 	var e *jfs.Error
+	if lost := (*LostError)(nil); errors.As(err, &lost) {
+		return 0, true
+	}
 	if !errors.As(err, &e) {
 		return pause, false // the disk, or a context that ended
 	}
@@ -366,6 +372,9 @@ func (f *fileSystem) sendVersion(ctx context.Context, s *sending, e *entry, l *l
 	if err := f.checkOwner(ctx); err != nil {
 		return err
 	}
+	if err := f.bringAll(ctx, e, l, s.stopped.Load); err != nil {
+		return err
+	}
 	found, size, err := l.hash(version)
 	if err != nil {
 		return err
@@ -418,7 +427,7 @@ func (f *fileSystem) settleLocal(e *entry, l *local, version uint64) {
 	e.opened = id // the pages that the kernel has are those of this content
 	f.tree.mu.Unlock()
 	found, _, err := l.hash(version)
-	if err := l.drop(func(file *spool.File) error {
+	if err := f.drop(l, func(file *spool.File) error {
 		return file.Release(func(name string) error {
 			if err != nil {
 				return nil
@@ -428,6 +437,13 @@ func (f *fileSystem) settleLocal(e *entry, l *local, version uint64) {
 	}); err != nil {
 		f.o.Warn("clear the spool: %v", err)
 	}
+}
+
+// drop ends a local content; see local.drop.
+func (f *fileSystem) drop(l *local, remove func(*spool.File) error) error {
+	err := l.drop(remove)
+	f.doneRest(l)
+	return err
 }
 
 // readerAt makes an io.ReaderAt of a function.

@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"os"
+	"reflect"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type File struct {
 	// guarded by the spool's mu
 	path    string
 	created time.Time
+	rest    *Rest
 	noted   bool // there is a note on disk
 	durable bool // and it is synced
 	removed bool
@@ -68,15 +70,22 @@ func (f *File) Created() time.Time {
 	return f.created
 }
 
-// Place notes where the file belongs, so that it is found again if the process
-// dies. It takes a Commit to survive the system, too.
-func (f *File) Place(path string, created time.Time) error {
+// Rest returns what is not in the content yet; nil if nothing is.
+func (f *File) Rest() *Rest {
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	return f.rest
+}
+
+// Place notes where the file belongs, and what of it is elsewhere, so that it is
+// found again if the process dies. It takes a Commit to survive the system, too.
+func (f *File) Place(path string, created time.Time, rest *Rest) error {
 	f.spool.mu.Lock()
 	defer f.spool.mu.Unlock()
 	if f.removed {
 		return nil
 	}
-	f.path, f.created = path, created
+	f.path, f.created, f.rest = path, created, rest
 	return f.note(f.durable)
 }
 
@@ -84,6 +93,9 @@ func (f *File) Place(path string, created time.Time) error {
 func (f *File) note(durable bool) error {
 	n := newNote(f.path)
 	n.Created = f.created
+	if f.rest != nil {
+		n.V, n.Rest = restVersion, f.rest
+	}
 	if err := f.spool.write(f.base+noteSuffix, n, durable); err != nil {
 		return err
 	}
@@ -92,18 +104,26 @@ func (f *File) note(durable bool) error {
 	return nil
 }
 
-// Commit makes the content as it is now, and the note that it belongs at path,
-// survive whatever may happen. A file that was removed is left alone.
-func (f *File) Commit(path string) error {
+// Commit makes the content as it is now, and the note that it belongs at path and
+// that rest is elsewhere, survive whatever may happen. A file that was removed is left
+// alone.
+func (f *File) Commit(path string, rest *Rest) error {
 	if err := f.data.Sync(); err != nil {
 		return err
 	}
 	f.spool.mu.Lock()
 	defer f.spool.mu.Unlock()
-	if f.removed || f.noted && f.durable && f.path == path {
+	// Whoever comes last may know least: what is not elsewhere never is again.
+	switch {
+	case f.noted && f.rest == nil:
+		rest = nil
+	case rest != nil && f.rest != nil:
+		rest.Limit = min(rest.Limit, f.rest.Limit)
+	}
+	if f.removed || f.noted && f.durable && f.path == path && reflect.DeepEqual(f.rest, rest) {
 		return nil
 	}
-	f.path = path
+	f.path, f.rest = path, rest
 	return f.note(true)
 }
 

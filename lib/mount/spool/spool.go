@@ -40,8 +40,10 @@ const (
 	asideSuffix  = ".tmp"
 	// keptFolder takes content whose note cannot be read.
 	keptFolder = "unreadable"
-	// noteVersion is that of the notes' format.
+	// noteVersion is that of the notes' format, restVersion of those with a rest: a
+	// program that knows nothing of one must not take the content for whole.
 	noteVersion = 1
+	restVersion = 2
 )
 
 // Spool is a folder of files. One process at a time can have it open. It is safe
@@ -63,6 +65,15 @@ type note struct {
 	To      string    `json:"to,omitempty"`
 	ToRaw   []byte    `json:"to_raw,omitempty"`
 	Created time.Time `json:"created,omitzero"`
+	Rest    *Rest     `json:"rest,omitempty"`
+}
+
+// Rest says which parts of a content are not in the spool but still at the service.
+type Rest struct {
+	MD5   string `json:"md5"` // of the revision that has them
+	Size  int64  `json:"size"`
+	Limit int64  `json:"limit"` // they are below this offset
+	Here  []byte `json:"here"`  // a bit for each block of 64 KiB that is in the spool, the lowest first
 }
 
 func newNote(path string) note {
@@ -96,7 +107,7 @@ type Found struct {
 // Open opens the spool in dir, which is made if it is not there, and returns what
 // it holds. The error is ErrInUse if another process has it open.
 func Open(dir string) (*Spool, *Found, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, nil, err
 	}
 	s := &Spool{dir: dir, files: map[*File]bool{}, lock: flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))}
@@ -183,8 +194,12 @@ func (s *Spool) read(name string) (note, error) {
 	if err := json.Unmarshal(b, &n); err != nil {
 		return n, err
 	}
-	if n.V != noteVersion {
-		return n, fmt.Errorf("it has version %d, and this program knows %d", n.V, noteVersion)
+	want := noteVersion
+	if n.Rest != nil {
+		want = restVersion
+	}
+	if n.V != want {
+		return n, fmt.Errorf("it has version %d, and this program knows %d, and %d with a rest", n.V, noteVersion, restVersion)
 	}
 	if !strings.HasPrefix(untext(n.Path, n.PathRaw), "/") {
 		return n, errors.New("it has no path")
@@ -213,7 +228,7 @@ func (s *Spool) load(base string) (f *File, problem string) {
 	if err != nil {
 		return nil, fmt.Sprintf("the content of %s cannot be read: %v", path, err)
 	}
-	return &File{spool: s, base: base, data: data, path: path, created: n.Created, noted: true, durable: true}, ""
+	return &File{spool: s, base: base, data: data, path: path, created: n.Created, rest: n.Rest, noted: true, durable: true}, ""
 }
 
 // keep moves content without a usable note out of the way.
@@ -273,18 +288,37 @@ func (s *Spool) write(name string, n note, durable bool) error {
 		return err
 	}
 	if durable {
-		return s.sync()
+		return syncDir(s.dir)
 	}
 	return nil
 }
 
-// sync makes what was renamed and removed in the folder last.
-func (s *Spool) sync() error {
-	d, err := os.Open(s.dir)
+// syncDir makes what was made, renamed and removed in a folder last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// makeDir makes a folder and those above it, to last as what is committed in it does.
+func makeDir(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		if err := makeDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	case err != nil:
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
 }
 
 // below returns what follows dir in path, ignoring case as the service does; both

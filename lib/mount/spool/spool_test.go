@@ -38,7 +38,7 @@ func create(t *testing.T, s *Spool, path, content string) *File {
 	f, err := s.Create()
 	check(t, err)
 	t.Cleanup(func() { f.Close() })
-	check(t, f.Place(path, noon))
+	check(t, f.Place(path, noon, nil))
 	_, err = f.WriteAt([]byte(content), 0)
 	check(t, err)
 	return f
@@ -60,7 +60,7 @@ func TestCommittedIsFoundAgain(t *testing.T) {
 			content = ""
 		}
 		f := create(t, s, name, content)
-		check(t, f.Commit(name))
+		check(t, f.Commit(name, nil))
 		check(t, f.SetModified(noon.Add(time.Hour)))
 	}
 	_, found := reopen(t, s)
@@ -84,13 +84,13 @@ func TestCommittedIsFoundAgain(t *testing.T) {
 func TestRemovedIsNotFoundAgain(t *testing.T) {
 	s, _ := open(t, t.TempDir())
 	f := create(t, s, "/Jotta/Archive/a", "x")
-	check(t, f.Commit("/Jotta/Archive/a"))
+	check(t, f.Commit("/Jotta/Archive/a", nil))
 	check(t, f.Remove())
 	if _, err := f.WriteAt([]byte("still open"), 0); err != nil {
 		t.Errorf("write to a removed file: %v", err)
 	}
-	check(t, f.Commit("/Jotta/Archive/a"))
-	check(t, f.Place("/Jotta/Archive/b", noon))
+	check(t, f.Commit("/Jotta/Archive/a", nil))
+	check(t, f.Place("/Jotta/Archive/b", noon, nil))
 	check(t, f.Move("/Jotta/Archive/c"))
 	g, err := s.Create()
 	check(t, err)
@@ -157,7 +157,7 @@ func TestIntents(t *testing.T) {
 		s, _ := open(t, t.TempDir())
 		for _, name := range []string{"/Jotta/Archive/d/x", "/jotta/archive/D/e/y", "/Jotta/Archive/d", "/Jotta/Archive/dd", "/Jotta/Archive/z"} {
 			f := create(t, s, name, name)
-			check(t, f.Commit(name))
+			check(t, f.Commit(name, nil))
 		}
 		in, err := s.Intend("/Jotta/Archive/d", "/Jotta/Archive/new")
 		check(t, err)
@@ -199,6 +199,7 @@ func TestIntentWithoutFiles(t *testing.T) {
 func FuzzNote(f *testing.F) {
 	f.Add([]byte(`{"v":1,"path":"/Jotta/Archive/a","created":"2026-01-02T03:04:05Z"}`))
 	f.Add([]byte(`{"v":1,"path":"/a","path_raw":"Y2Fm6Q=="}`))
+	f.Add([]byte(`{"v":2,"path":"/a","rest":{"md5":"b1946ac92492d2347c6235b4d2611184","size":100000,"limit":70000,"here":"Ag=="}}`))
 	dir := f.TempDir()
 	s, _, err := Open(dir)
 	if err != nil {
