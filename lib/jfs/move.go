@@ -13,7 +13,10 @@ import (
 
 // moveTries is how often a move is sent, at most. Between two, the service is
 // asked whether it has done it.
-const moveTries = 3
+const (
+	moveTries = 3
+	movePause = 250 * time.Millisecond // before that; doubled each time
+)
 
 // Move moves or renames the file at from. It keeps its identity, revisions and
 // times; folders above to are made; something in the trash at to does not matter.
@@ -84,6 +87,11 @@ func (c *Client) move(ctx context.Context, kind Kind, command string, from, to P
 		if lost := answerLost(err); !lost && (try == 1 || !notExist(err)) {
 			return err
 		}
+		if try < moveTries {
+			if err := pauseAfter(ctx, err, movePause<<(try-1)); err != nil {
+				return err
+			}
+		}
 		moved, asked := c.hasMoved(ctx, &source, from, to, renamed)
 		switch {
 		case asked != nil || try == moveTries && !moved:
@@ -97,10 +105,28 @@ func (c *Client) move(ctx context.Context, kind Kind, command string, from, to P
 }
 
 // answerLost reports whether an error leaves open if the service did what it was
-// asked for.
+// asked for, or did not do it this time.
 func answerLost(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && (e.Class == record.ClassNetwork || e.Class == record.ClassServer)
+	if !errors.As(err, &e) || !e.Retry || e.RetryAfter > defaultMaxElapsed {
+		return false
+	}
+	return e.Class == record.ClassNetwork || e.Class == record.ClassServer || e.Class == record.ClassRateLimited
+}
+
+// pauseAfter waits as long as the service asked for with err, else for d.
+func pauseAfter(ctx context.Context, err error, d time.Duration) error {
+	if e := (*Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
+		d = e.RetryAfter
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // hasMoved finds out whether a move whose answer is not known was carried out.

@@ -86,7 +86,8 @@ func TestMoveWithLostAnswers(t *testing.T) {
 		{"never done", moves{refused(500)}, 3, ErrServer},
 		{"not there after all", moves{refused(404)}, 1, ErrNotExist},
 		{"not there after a lost answer", moves{never, refused(404)}, 2, ErrNotExist},
-		{"too many requests", moves{refused(429)}, 1, ErrRateLimited},
+		{"too many requests", moves{refused(429), moved}, 2, nil},
+		{"too many requests for ever", moves{refused(429)}, 3, ErrRateLimited},
 		{"in the way", moves{refused(409)}, 1, ErrExist},
 	}
 	for _, kind := range []Kind{KindFile, KindFolder} {
