@@ -106,7 +106,7 @@ func (c *Client) account(ctx context.Context, user string) (Account, error) {
 }
 
 func parseAccount(r io.Reader) (Account, error) {
-	d := newDecoder(r)
+	d := newDecoder(r, maxDocument)
 	root, err := d.root()
 	if err != nil {
 		return Account{}, err
@@ -176,7 +176,7 @@ func (c *Client) CreateDevice(ctx context.Context, p Path, t DeviceType) (Device
 }
 
 func parseDevice(r io.Reader) (Device, error) {
-	d := newDecoder(r)
+	d := newDecoder(r, maxDocument)
 	root, err := d.root()
 	if err != nil {
 		return Device{}, err

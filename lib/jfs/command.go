@@ -64,7 +64,7 @@ func (c *Client) command(ctx context.Context, op string, p Path, command string)
 	}
 	defer closeBody(resp)
 	// A sign-in page answers 200 to anything.
-	root, err := newDecoder(resp.Body).root()
+	root, err := newDecoder(resp.Body, maxDocument).root()
 	if err == io.EOF {
 		return nil
 	}

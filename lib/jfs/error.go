@@ -145,10 +145,13 @@ func transportError(ctx context.Context, op string, p Path, err error) error {
 	e := &Error{Op: op, Path: p, Class: record.ClassNetwork, Message: oneLine(err.Error()), Retry: true, Err: err}
 	var cert *tls.CertificateVerificationError
 	var dial *net.OpError
+	var plain tls.RecordHeaderError
 	switch {
 	case errors.As(err, &cert):
 		e.Retry = false
 		e.Message += "; the connection is not safe: check this computer's clock and certificates, and who is in between"
+	case errors.As(err, &plain), errors.Is(err, http.ErrSchemeMismatch):
+		e.Message = "the answer is not encrypted: is there a sign-in page or a proxy in between? check JOTTA_ENDPOINT, too"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		e.Message = "the connection was closed before the answer was complete"
 	case errors.As(err, &dial) && dial.Op == "dial":
@@ -298,7 +301,11 @@ func retryAfter(resp *http.Response) time.Duration {
 		return time.Duration(s) * time.Second
 	}
 	if t, err := http.ParseTime(h); err == nil {
-		return max(0, time.Until(t))
+		now := time.Now()
+		if its, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+			now = its // one of the two clocks may be wrong
+		}
+		return max(0, t.Sub(now))
 	}
 	return 0
 }

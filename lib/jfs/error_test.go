@@ -1,6 +1,7 @@
 package jfs
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -75,6 +76,26 @@ func TestStatusErrors(t *testing.T) {
 		}
 		if strings.Contains(test.body, "x-id") && e.XID == "" {
 			t.Errorf("statusError(%d) has no x-id", test.status)
+		}
+	}
+}
+
+// TestRetryAfter: a wait is a number of seconds or a time of the service's clock,
+// which may be an hour ahead of ours.
+func TestRetryAfter(t *testing.T) {
+	const now = "Fri, 02 Jan 2026 03:04:05 GMT"
+	for _, test := range []struct {
+		after, date string
+		want        time.Duration
+	}{
+		{"", now, 0}, {"7", now, 7 * time.Second}, {"-7", now, 0}, {"soon", now, 0}, {"99999999999999999999", now, 0},
+		{"Fri, 02 Jan 2026 03:04:35 GMT", now, 30 * time.Second},
+		{"Fri, 02 Jan 2026 03:04:00 GMT", now, 0},
+		{"Fri, 02 Jan 2026 03:04:35 GMT", "", 0}, // that was long ago
+	} {
+		resp := &http.Response{Header: http.Header{"Retry-After": {test.after}, "Date": {test.date}}}
+		if got := retryAfter(resp); got != test.want {
+			t.Errorf("retryAfter(%q) at %q = %v, want %v", test.after, test.date, got, test.want)
 		}
 	}
 }
@@ -287,10 +308,11 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-// slowBody gives a byte after each pause, until it ends with EOF.
+// slowBody gives a piece after each pause, until it ends with EOF.
 type slowBody struct {
 	pauses []time.Duration
 	ctx    context.Context // ends a pause, as a connection does
+	piece  int             // bytes
 }
 
 func (b *slowBody) Read(p []byte) (int, error) {
@@ -303,7 +325,7 @@ func (b *slowBody) Read(p []byte) (int, error) {
 		return 0, b.ctx.Err()
 	}
 	b.pauses = b.pauses[1:]
-	return 1, nil
+	return min(b.piece, len(p)), nil
 }
 
 func (b *slowBody) Close() error { return nil }
@@ -311,16 +333,19 @@ func (b *slowBody) Close() error { return nil }
 func TestStallGuardAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		pauses []time.Duration
+		piece  int
 		want   error
 	}{
-		"slow but alive": {[]time.Duration{50 * time.Second, 50 * time.Second, 50 * time.Second}, nil},
-		"stalled":        {[]time.Duration{50 * time.Second, 61 * time.Second}, errStalled},
+		"slow but alive":       {[]time.Duration{50 * time.Second, 50 * time.Second, 50 * time.Second}, minProgress, nil},
+		"stalled":              {[]time.Duration{50 * time.Second, 61 * time.Second}, minProgress, errStalled},
+		"a little":             {[]time.Duration{20 * time.Second, 20 * time.Second, 19 * time.Second}, 1, nil},
+		"a byte now and again": {[]time.Duration{20 * time.Second, 20 * time.Second, 21 * time.Second}, 1, errStalled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				guard := &stallGuard{timeout: time.Minute, next: &trips{answers: []func(*http.Request) (*http.Response, error){
 					func(req *http.Request) (*http.Response, error) {
-						return &http.Response{StatusCode: 200, Body: &slowBody{test.pauses, req.Context()}}, nil
+						return &http.Response{StatusCode: 200, Body: &slowBody{test.pauses, req.Context(), test.piece}}, nil
 					},
 				}}}
 				req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://h/", nil)
@@ -330,8 +355,8 @@ func TestStallGuardAnswer(t *testing.T) {
 				}
 				defer resp.Body.Close()
 				time.Sleep(time.Hour) // a slow reader is no stall
-				if _, err = io.ReadAll(resp.Body); err != test.want {
-					t.Errorf("ReadAll = %v, want %v", err, test.want)
+				if _, err = bufio.NewReader(resp.Body).WriteTo(io.Discard); err != test.want {
+					t.Errorf("reading it: %v, want %v", err, test.want)
 				}
 			})
 		})
@@ -365,7 +390,7 @@ func TestStallGuardRequest(t *testing.T) {
 					},
 				}}}
 				// A bandwidth limit may hold reading up for longer than the timeout.
-				body := &slowBody{[]time.Duration{2 * time.Minute, time.Second, time.Second}, t.Context()}
+				body := &slowBody{[]time.Duration{2 * time.Minute, time.Second, time.Second}, t.Context(), 1}
 				req, _ := http.NewRequestWithContext(t.Context(), "POST", "http://h/", body)
 				resp, err := guard.RoundTrip(req)
 				if err != test.want {

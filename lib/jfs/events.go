@@ -184,7 +184,10 @@ func (c *Client) dialEvents(ctx context.Context) (*websocket.Conn, error) {
 	if err == nil {
 		return conn, nil
 	}
-	if answer != nil && answer.StatusCode != http.StatusSwitchingProtocols {
+	if answer != nil && answer.StatusCode < 300 {
+		return nil, &Error{Op: opEvents, Class: record.ClassServer, Status: answer.StatusCode, Message: "the service does not begin the conversation: is there a proxy in between?", Retry: true, Err: err}
+	}
+	if answer != nil {
 		return nil, statusError(opEvents, "", answer, c.refused)
 	}
 	return nil, transportError(ctx, opEvents, "", err)
@@ -192,7 +195,7 @@ func (c *Client) dialEvents(ctx context.Context) (*websocket.Conn, error) {
 
 // parseEventToken reads the answer of createToken.
 func parseEventToken(r io.Reader) (string, error) {
-	d := newDecoder(r)
+	d := newDecoder(r, maxDocument)
 	root, err := d.root()
 	if err != nil {
 		return "", err

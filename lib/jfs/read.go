@@ -267,7 +267,7 @@ func lenientMD5(s string) string {
 // one, if it is not nil.
 func parseNode(r io.Reader, child func(Entry)) (Info, error) {
 	info := Info{Entry: Entry{Revision: Revision{Size: SizeUnknown}}}
-	d := newDecoder(r)
+	d := newDecoder(r, maxFolder)
 	root, err := d.root()
 	if err != nil {
 		return info, err

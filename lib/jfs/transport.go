@@ -19,6 +19,11 @@ const (
 	// stallTimeout is how long the content of a request or an answer may stand
 	// still. There is no limit on how long it takes altogether.
 	stallTimeout = time.Minute
+	// minProgress is how much of an answer has to come within stallTimeout, in
+	// bytes: a server that sends one now and then would keep us for ever.
+	minProgress = 1 << 10
+	// maxHeaders bounds the headers of an answer, in bytes.
+	maxHeaders = 256 << 10
 	// idleConnections is how many connections are kept for the next request:
 	// enough for every sensible --jobs.
 	idleConnections = 64
@@ -31,18 +36,26 @@ const (
 // It speaks HTTP/1.1 only: parallel uploads want connections of their own, and
 // one connection that hangs must not take the others with it.
 func NewTransport(socket string) http.RoundTripper {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	return newTransport(socket, patience{dialTimeout, tlsTimeout, headerTimeout, stallTimeout})
+}
+
+// patience is how long a transport waits, and for what.
+type patience struct{ dial, tls, header, stall time.Duration }
+
+func newTransport(socket string, p patience) *stallGuard {
+	dialer := &net.Dialer{Timeout: p.dial, KeepAlive: 30 * time.Second}
 	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
-		TLSHandshakeTimeout:   tlsTimeout,
-		ResponseHeaderTimeout: headerTimeout,
-		MaxIdleConns:          idleConnections,
-		MaxIdleConnsPerHost:   idleConnections,
-		IdleConnTimeout:       idleTimeout,
-		WriteBufferSize:       64 << 10, // content goes out in pieces of this size
-		ReadBufferSize:        32 << 10,
-		Protocols:             new(http.Protocols),
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    p.tls,
+		ResponseHeaderTimeout:  p.header,
+		MaxResponseHeaderBytes: maxHeaders,
+		MaxIdleConns:           idleConnections,
+		MaxIdleConnsPerHost:    idleConnections,
+		IdleConnTimeout:        idleTimeout,
+		WriteBufferSize:        64 << 10, // content goes out in pieces of this size
+		ReadBufferSize:         32 << 10,
+		Protocols:              new(http.Protocols),
 	}
 	t.Protocols.SetHTTP1(true)
 	if socket != "" {
@@ -51,7 +64,7 @@ func NewTransport(socket string) http.RoundTripper {
 			return dialer.DialContext(ctx, "unix", socket)
 		}
 	}
-	return &stallGuard{next: t, timeout: stallTimeout}
+	return &stallGuard{next: t, timeout: p.stall}
 }
 
 // stallGuard cancels a request whose content stands still, in either direction.
@@ -131,15 +144,18 @@ type watch struct {
 }
 
 // alive starts the clock anew.
-func (w *watch) alive() {
+func (w *watch) alive() { w.run(w.timeout) }
+
+// run starts the clock with what is left.
+func (w *watch) run(left time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case w.off:
 	case w.timer == nil:
-		w.timer = time.AfterFunc(w.timeout, func() { w.cancel(errStalled) })
+		w.timer = time.AfterFunc(left, func() { w.cancel(errStalled) })
 	default:
-		w.timer.Reset(w.timeout)
+		w.timer.Reset(left)
 	}
 }
 
@@ -176,18 +192,27 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// receivedBody is the content of an answer. The clock runs while it is waited for.
+// receivedBody is the content of an answer. The clock runs while it is waited for,
+// and starts anew when there is some progress.
 type receivedBody struct {
 	io.ReadCloser
 	watch *watch
 	ctx   context.Context
 	guard *stallGuard
+
+	waited   time.Duration // since the clock started anew
+	received int           // likewise
 }
 
 func (b *receivedBody) Read(p []byte) (int, error) {
-	b.watch.alive()
+	b.watch.run(b.watch.timeout - b.waited)
+	start := time.Now()
 	n, err := b.ReadCloser.Read(p)
 	b.watch.stop() // the reader of the answer may take its time
+	b.waited += time.Since(start)
+	if b.received += n; b.received >= minProgress {
+		b.waited, b.received = 0, 0
+	}
 	if err != nil && err != io.EOF {
 		b.guard.suspect(b.ctx)
 	}

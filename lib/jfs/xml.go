@@ -4,11 +4,24 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+
+	"jottatools/lib/record"
 )
 
 // maxToken bounds how much of an answer may go by between two entries, in bytes,
 // so that a broken answer cannot fill the memory.
 const maxToken = 1 << 20
+
+// How much there may be of an answer altogether, in bytes: about one entry, and
+// about a folder with what is directly in it, which is kept in memory. That is one
+// with more than a million entries.
+var (
+	maxDocument int64 = 16 << 20 // less in tests
+	maxFolder   int64 = 1 << 30  // likewise
+)
+
+// unlimited is for what is handed on entry by entry.
+const unlimited = 0
 
 // decoder reads the service's XML element by element, in bounded memory.
 type decoder struct {
@@ -17,7 +30,11 @@ type decoder struct {
 	at xml.StartElement // where each is
 }
 
-func newDecoder(r io.Reader) *decoder {
+// newDecoder returns a decoder of an answer of at most so many bytes.
+func newDecoder(r io.Reader, most int64) *decoder {
+	if most != unlimited {
+		r = &endReader{r: r, left: most}
+	}
 	in := &boundedReader{r: r, left: maxToken}
 	d := &decoder{Decoder: xml.NewDecoder(in), in: in}
 	// The service writes UTF-8, whatever a declaration may say.
@@ -41,6 +58,23 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	b.left -= n
 	return n, err
 }
+
+// endReader refuses what is longer than left bytes.
+type endReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (e *endReader) Read(p []byte) (int, error) {
+	if e.left <= 0 {
+		return 0, errEndless
+	}
+	n, err := e.r.Read(p[:min(int64(len(p)), e.left)])
+	e.left -= int64(n)
+	return n, err
+}
+
+var errEndless error = &Error{Class: record.ClassServer, Message: "the answer does not end; what is at the other end is not the service", Retry: true}
 
 // root returns the start of the document's element.
 func (d *decoder) root() (xml.StartElement, error) {
