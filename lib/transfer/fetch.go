@@ -68,6 +68,7 @@ type fetch struct {
 	progress func(offset int64)
 
 	fetched int64 // bytes off the wire, repeated ones included
+	refused bool  // there was no answer to read: the client has tried that often enough
 }
 
 // errDiffers says that what arrived is not what was listed.
@@ -92,6 +93,7 @@ func (f *fetch) run(restart func() error) error {
 		pauses.InitialInterval = firstPause
 	}
 	furthest, stuck, damaged := f.at, 0, false
+	moved := time.Now()
 	for {
 		f.progress(f.at)
 		err := f.more()
@@ -110,14 +112,14 @@ func (f *fetch) run(restart func() error) error {
 			f.sum.Reset()
 			f.at, furthest = 0, 0
 			continue
-		case !errors.As(err, &service) || !service.Retry:
+		case f.refused, !errors.As(err, &service) || !service.Retry:
 			return f.explain(err)
 		}
 		if f.at > furthest {
-			furthest, stuck = f.at, 0
+			furthest, stuck, moved = f.at, 0, time.Now()
 			pauses.Reset()
 		}
-		if stuck++; stuck >= patience {
+		if stuck++; stuck >= patience || time.Since(moved) > stuckFor {
 			return err
 		}
 		if err := pause(f.ctx, err, pauses.NextBackOff()); err != nil {
@@ -181,6 +183,7 @@ func (f *fetch) more() error {
 	}
 	body, err := f.open()
 	if err != nil {
+		f.refused = true
 		return err
 	}
 	defer body.Close()

@@ -76,6 +76,9 @@ const (
 	// stuckAfter is how many times in a row an upload may fail without the service
 	// having more of it than before.
 	stuckAfter = 5
+	// stuckFor is how long it may be tried without that: a service that takes
+	// connections and says nothing costs minutes each time.
+	stuckFor   = 5 * time.Minute
 	firstPause = 500 * time.Millisecond
 	maxPause   = 30 * time.Second
 )
@@ -93,6 +96,7 @@ func (u *upload) send() error {
 		pauses.InitialInterval = firstPause
 	}
 	furthest, stuck, damaged := int64(-1), 0, false
+	moved := time.Now()
 	for {
 		a, err := u.Service.Allocate(u.ctx, u.path, u.content)
 		if err != nil {
@@ -107,7 +111,7 @@ func (u *upload) send() error {
 			u.done.ResumedAt = a.Offset
 			furthest = a.Offset
 		case a.Offset > furthest:
-			furthest, stuck = a.Offset, 0
+			furthest, stuck, moved = a.Offset, 0, time.Now()
 			pauses.Reset()
 		}
 		err = u.sendFrom(a)
@@ -127,7 +131,7 @@ func (u *upload) send() error {
 		case !again(err):
 			return err
 		}
-		if stuck++; stuck >= patience {
+		if stuck++; stuck >= patience || time.Since(moved) > stuckFor {
 			return err
 		}
 		if err := pause(u.ctx, err, pauses.NextBackOff()); err != nil {
