@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"jottatools/lib/auth"
 	"jottatools/lib/record"
@@ -52,6 +53,10 @@ type Renewed struct {
 	Retry   bool         `json:"retry,omitempty"`
 }
 
+// renewPatience is how long that may take, with the wait for a lock and for the
+// service, each of which has a limit of its own.
+const renewPatience = 5 * time.Minute
+
 func renewBy(ctx context.Context, jlogin, profile string, generation int64) (started bool, err error) {
 	// Not CommandContext: what has begun is to be finished.
 	cmd := exec.Command(jlogin, "renew", "--profile", profile, "--generation", strconv.FormatInt(generation, 10))
@@ -68,10 +73,14 @@ func renewBy(ctx context.Context, jlogin, profile string, generation int64) (sta
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
+	patience := time.NewTimer(renewPatience)
+	defer patience.Stop()
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
 		return true, context.Cause(ctx)
+	case <-patience.C:
+		return true, &record.Error{Class: record.ClassNetwork, Retry: true, Message: fmt.Sprintf("renew the login: %s has not ended after %v; run it again", jlogin, renewPatience)}
 	}
 	var failure Renewed
 	switch {
