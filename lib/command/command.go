@@ -75,6 +75,9 @@ func (c *Command) Main(run func(ctx context.Context, env *Env) error) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	// A panic ends a program with the code 2, which means wrong usage. Now it dies of
+	// a signal.
+	debug.SetTraceback("crash")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop)

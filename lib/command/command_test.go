@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -315,5 +316,26 @@ func TestNoProgressWithoutATerminal(t *testing.T) {
 	p.Done()
 	if p != nil || stderr.Len() > 0 {
 		t.Errorf("drawn: %q", stderr)
+	}
+}
+
+// TestPanicIsNoUsage: a program with a fault of its own must not exit with the code
+// for wrong usage, of which jottasync keeps no report.
+func TestPanicIsNoUsage(t *testing.T) {
+	if os.Getenv("JOTTA_TEST_PANIC") != "" {
+		os.Args = []string{"jtest"}
+		os.Exit(New("jtest", "panic").Main(func(context.Context, *Env) error {
+			done := make(chan struct{})
+			go func() { panic("on purpose") }()
+			<-done
+			return nil
+		}))
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestPanicIsNoUsage$")
+	cmd.Env = append(os.Environ(), "JOTTA_TEST_PANIC=1")
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() == ExitUsage || !strings.Contains(string(out), "on purpose") {
+		t.Errorf("a program that panics ends with %v:\n%s", err, out)
 	}
 }
