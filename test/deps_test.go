@@ -77,6 +77,7 @@ var foreign = map[string]struct {
 	"github.com/coder/websocket":     {[]string{"lib/jfs", "lib/jserve"}, "events are the only thing that is not request and answer, on either side"},
 	"github.com/sourcegraph/conc":    {[]string{"lib/list", "lib/transfer"}, "conc has been quiet since 2024, so it stays behind few packages (docs/adr/0004-conc.md)"},
 	"github.com/cenkalti/backoff":    {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service are tried again"},
+	"golang.org/x/sync":              {[]string{"lib/transfer"}, "only downloads share connections"},
 	"golang.org/x/time":              {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service and what they carry are limited"},
 	"go.etcd.io/bbolt":               {[]string{"lib/jserve/store"}, "the store is the only package that knows its database"},
 	"github.com/gofrs/flock":         {[]string{"lib/digest", "lib/auth", "lib/mount/spool"}, "only the hash cache, the token store and the spool of the mount need locks of their own"},

@@ -59,8 +59,8 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, filepath.Join(home, dir))
 			}
 			env.Setenv("LC_ALL", "C.UTF-8")
-			for _, size := range []string{"JPUT_KILL_MIB", "JOTTA_SPARSE"} {
-				env.Setenv(size, os.Getenv(size))
+			for _, name := range []string{"JPUT_KILL_MIB", "JOTTA_KILL_MIB", "JOTTA_KILLS", "JOTTA_SPARSE"} {
+				env.Setenv(name, os.Getenv(name))
 			}
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Values[serverKey{}] = new(server)

@@ -29,6 +29,8 @@ const long = `Fetches the files and folders that jls lists, or those that jdiff 
 differ, and puts them into DIR. With arguments, it is as if jls listed them. A
 record with the number of a revision gets that revision.
 
+A large file comes over up to three connections, as far as --jobs leaves them.
+
 A file is fetched into one beside it whose name begins with .jget-, checked
 against its MD5, given its time of modification, and only then its name. After a
 broken connection, or kill -9, it goes on where it was; what is left of a run that
@@ -76,7 +78,7 @@ func main() {
 	f.StringVarP(&o.output, "output", "o", "", "fetch one file into `FILE`, or with - to standard output")
 	f.StringVar(&o.metadata, "metadata", "", "restore modes, exact times and symbolic links from `FILE`, a saved stream")
 	f.BoolVar(&o.Overwrite, "overwrite", false, "replace local files that are newer than what is stored")
-	command.JobsVar(f, &o.Jobs, 6, "fetch at most `N` files at once")
+	command.JobsVar(f, &o.Jobs, 6, "fetch over at most `N` connections at once")
 	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "fetch at most `RATE` bytes a second: 512k, or a timetable")
 	command.TPSVar(f, &o.tps)
 	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "fetch nothing; mark what would be done as skipped")
@@ -111,8 +113,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	progress := env.Progress()
 	o.Warn = func(message string) { env.Errorf("%s", message) }
 	if o.output == "-" {
-		receiver := &transfer.Receiver{Service: client, Bandwidth: o.Bandwidth}
-		return receiver.Fetch(ctx, tops[0].Remote, env.Stdout, func(int64) {})
+		return transfer.NewReceiver(client, o.Jobs, o.Bandwidth).Fetch(ctx, tops[0].Remote, env.Stdout, func(int64) {})
 	}
 	wait := func() error { return nil }
 	if len(tops) > 0 {

@@ -75,8 +75,8 @@ func Download(ctx context.Context, in *record.Reader, out *record.Writer, servic
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
-	d := &downloads{run: newRun(ctx, out, o.Jobs), o: o,
-		receiver: &Receiver{Service: service, Bandwidth: o.Bandwidth, firstPause: o.firstPause, stuckAfter: o.stuckAfter}}
+	d := &downloads{run: newRun(ctx, out, o.Jobs), o: o, receiver: NewReceiver(service, o.Jobs, o.Bandwidth)}
+	d.receiver.firstPause, d.receiver.stuckAfter = o.firstPause, o.stuckAfter
 	if !o.DryRun {
 		tree, err := place.Open(dir)
 		if err != nil {

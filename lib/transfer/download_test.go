@@ -29,6 +29,8 @@ type shelf struct {
 	open   func(path jfs.Path, n int) string // what the n-th opening of a file gives, in place of what it holds; "" for that
 	cut    int                               // each body breaks off after so many bytes; 0: not
 	opens  map[jfs.Path]int
+
+	connections, most int // bodies that are open now, and the most that were
 }
 
 func (s *shelf) Customer(context.Context) (jfs.Customer, error) { return jfs.Customer{}, nil }
@@ -41,7 +43,7 @@ func (s *shelf) Stat(_ context.Context, p jfs.Path) (jfs.Info, error) {
 	return jfs.Info{Entry: jfs.Entry{Kind: jfs.KindFile, Revision: jfs.Revision{Number: 2, State: record.StateCompleted, Size: int64(len(content)), MD5: sumOf(content)}}}, nil
 }
 
-func (s *shelf) Open(_ context.Context, p jfs.Path, offset, _ int64) (io.ReadCloser, error) {
+func (s *shelf) Open(_ context.Context, p jfs.Path, offset, length int64) (io.ReadCloser, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opened = append(s.opened, fmt.Sprintf("%s %d", p.Name(), offset))
@@ -59,10 +61,29 @@ func (s *shelf) Open(_ context.Context, p jfs.Path, offset, _ int64) (io.ReadClo
 		return nil, &jfs.Error{Op: "download", Path: p, Class: record.ClassNotFound, Status: 404, Message: "not found"}
 	}
 	rest := content[min(int(offset), len(content)):]
-	if s.cut > 0 && len(rest) > s.cut {
-		return io.NopCloser(io.MultiReader(strings.NewReader(rest[:s.cut]), broken{})), nil
+	if length >= 0 {
+		rest = rest[:min(int(length), len(rest))]
 	}
-	return io.NopCloser(strings.NewReader(rest)), nil
+	s.connections++
+	s.most = max(s.most, s.connections)
+	body := &shelfBody{Reader: strings.NewReader(rest), shelf: s}
+	if s.cut > 0 && len(rest) > s.cut {
+		body.Reader = io.MultiReader(strings.NewReader(rest[:s.cut]), broken{})
+	}
+	return body, nil
+}
+
+// shelfBody is content on its way from a shelf.
+type shelfBody struct {
+	io.Reader
+	shelf *shelf
+}
+
+func (b *shelfBody) Close() error {
+	b.shelf.mu.Lock()
+	defer b.shelf.mu.Unlock()
+	b.shelf.connections--
+	return nil
 }
 
 func (s *shelf) OpenRevision(ctx context.Context, p jfs.Path, number, offset, length int64) (io.ReadCloser, error) {

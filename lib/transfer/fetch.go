@@ -9,9 +9,11 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/semaphore"
 
 	"jottatools/lib/jfs"
 	"jottatools/lib/record"
@@ -25,13 +27,23 @@ type Downloader interface {
 	OpenRevision(ctx context.Context, p jfs.Path, number, offset, length int64) (io.ReadCloser, error)
 }
 
-// Receiver fetches files, one each call. It is safe for concurrent use.
+// Receiver fetches files, one each call. Make one with [NewReceiver]. It is safe for
+// concurrent use.
 type Receiver struct {
 	Service   Downloader
 	Bandwidth *Bandwidth // nil: no limit
 
+	jobs        int                 // connections at once, of all files together
+	connections *semaphore.Weighted // that many
+	pace        pace                // how much of a large file to ask for at a time
+
 	firstPause time.Duration // before a download is taken up; doubled each time
 	stuckAfter int           // tries in a row without progress
+}
+
+// NewReceiver returns a Receiver that has at most jobs connections at once.
+func NewReceiver(service Downloader, jobs int, limit *Bandwidth) *Receiver {
+	return &Receiver{Service: service, Bandwidth: limit, jobs: jobs, connections: semaphore.NewWeighted(int64(jobs))}
 }
 
 // Fetch writes the content of the file at p to w, and then checks its MD5. A
@@ -59,7 +71,8 @@ type fetch struct {
 	*Receiver
 	ctx      context.Context
 	path     jfs.Path
-	revision int64 // 0: the newest complete one
+	revision int64       // 0: the newest complete one
+	newest   atomic.Bool // the revision is the newest complete one, and has no number of its own
 	size     int64
 	md5      string
 	to       io.Writer
@@ -151,18 +164,20 @@ func (f *fetch) explain(err error) error {
 	return err
 }
 
-// open opens the content at f.at.
-func (f *fetch) open() (io.ReadCloser, error) {
-	if f.revision == 0 {
-		return f.Service.Open(f.ctx, f.path, f.at, -1)
+// open opens length bytes of the content from offset on; a negative length means up
+// to the end.
+func (f *fetch) open(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	if f.revision == 0 || f.newest.Load() {
+		return f.Service.Open(ctx, f.path, offset, length)
 	}
-	body, err := f.Service.OpenRevision(f.ctx, f.path, f.revision, f.at, -1)
+	body, err := f.Service.OpenRevision(ctx, f.path, f.revision, offset, length)
 	if !errors.Is(err, jfs.ErrNotExist) {
 		return body, err
 	}
 	// Perhaps it is the newest, and the service has only older ones by number.
-	if info, statErr := f.Service.Stat(f.ctx, f.path); statErr == nil && info.Number == f.revision {
-		return f.Service.Open(f.ctx, f.path, f.at, -1)
+	if info, statErr := f.Service.Stat(ctx, f.path); statErr == nil && info.Number == f.revision {
+		f.newest.Store(true)
+		return f.Service.Open(ctx, f.path, offset, length)
 	}
 	return nil, err
 }
@@ -172,6 +187,8 @@ const (
 	pieceSize = 128 << 10
 	// aloneSize is the size, in bytes, up to which hashing is not worth a goroutine.
 	aloneSize = 1 << 20
+	// ahead is how many pieces of a file are read before the first of them is hashed.
+	ahead = 4
 )
 
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
@@ -181,7 +198,11 @@ func (f *fetch) more() error {
 	if f.at == f.size {
 		return nil
 	}
-	body, err := f.open()
+	if err := f.connections.Acquire(f.ctx, 1); err != nil {
+		return context.Cause(f.ctx)
+	}
+	defer f.connections.Release(1)
+	body, err := f.rest()
 	if err != nil {
 		f.refused = true
 		return err
@@ -192,33 +213,35 @@ func (f *fetch) more() error {
 	}
 	piece := pieces.Get().(*[pieceSize]byte)
 	defer pieces.Put(piece)
-	return f.pieces(body, func(int) []byte { return piece[:] }, func(b []byte) { f.sum.Write(b) })
+	return f.pieces(body, func() []byte { return piece[:] }, func(b []byte) { f.sum.Write(b) })
 }
 
-// both hashes each piece while it is written and the next one is read.
+// rest opens what is missing.
+func (f *fetch) rest() (io.ReadCloser, error) {
+	if f.jobs > 1 && f.size-f.at > rangesFrom {
+		return f.openRanges(), nil
+	}
+	return f.open(f.ctx, f.at, -1)
+}
+
+// both hashes what has been read while more is read and written.
 func (f *fetch) both(body io.Reader) error {
-	buffers := [2]*[pieceSize]byte{pieces.Get().(*[pieceSize]byte), pieces.Get().(*[pieceSize]byte)}
-	todo, done := make(chan []byte), make(chan struct{}, 1)
+	free, todo := make(chan []byte, ahead), make(chan []byte, ahead)
+	for range ahead {
+		piece := pieces.Get().(*[pieceSize]byte)
+		defer pieces.Put(piece)
+		free <- piece[:]
+	}
 	var hasher sync.WaitGroup
 	hasher.Go(func() {
 		for b := range todo {
 			f.sum.Write(b)
-			done <- struct{}{}
+			free <- b[:pieceSize]
 		}
 	})
-	busy := false
-	err := f.pieces(body, func(i int) []byte { return buffers[i%2][:] }, func(b []byte) {
-		if busy {
-			<-done
-		}
-		todo <- b
-		busy = true
-	})
+	err := f.pieces(body, func() []byte { return <-free }, func(b []byte) { todo <- b })
 	close(todo)
 	hasher.Wait()
-	for _, b := range buffers {
-		pieces.Put(b)
-	}
 	return err
 }
 
@@ -233,11 +256,10 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 	return n, err
 }
 
-// pieces copies body to f.to, and each piece to hash. Of the buffers it uses one
-// after the other; when a piece is handed to hash, the one before it is free again.
-func (f *fetch) pieces(body io.Reader, buffer func(i int) []byte, hash func([]byte)) error {
-	for i := 0; ; {
-		b := buffer(i)
+// pieces copies body to f.to, and each piece to hash.
+func (f *fetch) pieces(body io.Reader, buffer func() []byte, hash func([]byte)) error {
+	for {
+		b := buffer()
 		if f.Bandwidth != nil {
 			b = b[:readSize]
 		}
@@ -248,7 +270,6 @@ func (f *fetch) pieces(body io.Reader, buffer func(i int) []byte, hash func([]by
 		}
 		if n > 0 {
 			hash(b[:n])
-			i++
 			if _, err := f.to.Write(b[:n]); err != nil {
 				return localError{err}
 			}

@@ -29,7 +29,7 @@ type VerifyOptions struct {
 // order, the others with an error that says which side is wrong. All other records
 // pass as they come. Errors are as for [Upload].
 func Verify(ctx context.Context, in *record.Reader, out *record.Writer, service Downloader, o VerifyOptions) error {
-	v := &verification{run: newRun(ctx, out, o.Jobs), receiver: &Receiver{Service: service, Bandwidth: o.Bandwidth}, o: o}
+	v := &verification{run: newRun(ctx, out, o.Jobs), receiver: NewReceiver(service, o.Jobs, o.Bandwidth), o: o}
 	asked := false
 	for rec := range in.All() {
 		if v.ended() {
