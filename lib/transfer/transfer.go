@@ -34,8 +34,11 @@ type stopError struct {
 }
 
 func (e *stopError) Error() string {
-	if e.notTried == 0 {
+	switch e.notTried {
+	case 0:
 		return e.cause.Error()
+	case 1:
+		return fmt.Sprintf("%v; 1 entry was not tried", e.cause)
 	}
 	return fmt.Sprintf("%v; %d entries were not tried", e.cause, e.notTried)
 }
