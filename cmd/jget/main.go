@@ -34,7 +34,8 @@ A large file comes over up to three connections, as far as --jobs leaves them.
 A file is fetched into one beside it whose name begins with .jget-, checked
 against its MD5, given its time of modification, and only then its name. After a
 broken connection, or kill -9, it goes on where it was; what is left of a run that
-is never repeated can be deleted.
+is never repeated can be deleted, and jwalk ignores it. When jget has come to its end,
+what it fetched is on the disk, not only in memory.
 
 From a listing, what is there already with the size and time of the stored file
 counts as the same, and if only the time differs the file is read to find out.

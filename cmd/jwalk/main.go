@@ -28,6 +28,7 @@ the flags below and of .jottaignore files in the tree. The last pattern that
 matches decides; flags come before .jottaignore files, and the nearest of those
 before the ones above it. What is in an ignored folder is not looked at. A "/"
 at the start of a pattern stands for DIR, or for the folder of the .jottaignore.
+What a jget that was killed has left behind (.jget-….part) is ignored, too.
 
 A folder that cannot be read, or whose .jottaignore cannot be, gets a record
 with an error and is not listed; the rest is, and jwalk exits 1.`

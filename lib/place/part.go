@@ -2,7 +2,6 @@ package place
 
 import (
 	"crypto/md5"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,9 +10,6 @@ import (
 	"jottatools/lib/local"
 	"jottatools/lib/record"
 )
-
-// partPrefix begins the names of files on their way.
-const partPrefix = ".jget-"
 
 // Part is a file on its way. What it holds when the program dies is found again
 // by the next one that fetches the same content to the same name.
@@ -33,7 +29,7 @@ const partTries = 5
 // a time: the error is of class changing if another one is at it.
 func (f *Folder) Part(name, content string) (*Part, error) {
 	sum := md5.Sum([]byte(name + "\x00" + content))
-	p := &Part{folder: f, name: name, temp: partPrefix + hex.EncodeToString(sum[:8]) + ".part"}
+	p := &Part{folder: f, name: name, temp: local.PartName([8]byte(sum[:]))}
 	busy := &record.Error{Class: record.ClassChanging, Message: join(f.path, name) + ": another run is fetching it; run this again when that one has ended"}
 	for range partTries {
 		var err error
@@ -147,6 +143,7 @@ func (p *Part) Finish(mode fs.FileMode, mtime time.Time) error {
 		return at(renameError(err), path)
 	}
 	p.done = true
+	f.tree.changed.Store(true)
 	return nil
 }
 

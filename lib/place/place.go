@@ -11,6 +11,7 @@
 package place
 
 import (
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,8 +34,11 @@ type Tree struct {
 	// may be called concurrently.
 	Warn func(error)
 
-	folds bool      // the disk takes names for equal that differ by case
-	way   []*Folder // open folders, from the top to the current one
+	folds   bool                 // the disk takes names for equal that differ by case
+	way     []*Folder            // open folders, from the top to the current one
+	disks   map[uint64]*os.File  // a folder of each file system, by its device
+	changed atomic.Bool          // there is something to bring to the disk
+	sync    func(*os.File) error // local.Sync
 }
 
 // Open opens the folder dir, and makes it if there is none.
@@ -46,23 +50,43 @@ func Open(dir string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := new(Tree)
+	t := &Tree{disks: map[uint64]*os.File{}, sync: local.Sync}
 	t.way = []*Folder{{tree: t, root: root}}
 	t.way[0].refs.Store(1)
 	if t.Path, err = local.Abs(dir); err == nil {
 		t.folds, err = folds(root)
 	}
+	if err == nil {
+		var info fs.FileInfo
+		if info, err = root.Stat("."); err == nil {
+			err = t.meet(info, root)
+		}
+	}
 	if err != nil {
-		root.Close()
+		t.Close()
 		return nil, err
 	}
 	return t, nil
 }
 
+// meet notes the file system that an open folder is on.
+func (t *Tree) meet(info fs.FileInfo, root *os.Root) error {
+	device := local.Device(info)
+	if t.disks[device] != nil {
+		return nil
+	}
+	dir, err := root.Open(".")
+	if err == nil {
+		t.disks[device] = dir
+	}
+	return err
+}
+
 // folds finds out whether the disk ignores case. It writes a file, so that a
 // folder that cannot be written to is known from the start.
 func folds(root *os.Root) (bool, error) {
-	name := fmt.Sprintf("%sprobe-%d", partPrefix, os.Getpid())
+	sum := md5.Sum(fmt.Append(nil, "probe ", os.Getpid()))
+	name := local.PartName([8]byte(sum[:]))
 	f, err := root.Create(name)
 	if err != nil {
 		return false, err
@@ -72,9 +96,32 @@ func folds(root *os.Root) (bool, error) {
 	return err == nil, root.Remove(name)
 }
 
+// Sync lets go of the folders, none of which may be worked in any more, and
+// returns when all that was put beneath the tree is on the disk, as far as the system
+// can tell.
+func (t *Tree) Sync() error {
+	t.leave()
+	if !t.changed.Load() {
+		return nil
+	}
+	var err error
+	for _, dir := range t.disks {
+		err = errors.Join(err, t.sync(dir))
+	}
+	return err
+}
+
 // Close lets go of the folders; those that are worked in stay open until that is
 // done.
 func (t *Tree) Close() {
+	t.leave()
+	for _, dir := range t.disks {
+		dir.Close()
+	}
+	t.disks = nil
+}
+
+func (t *Tree) leave() {
 	for i := len(t.way) - 1; i >= 0; i-- {
 		t.way[i].Release()
 	}
@@ -134,6 +181,13 @@ func (t *Tree) descend(dir *Folder, name string) (*Folder, error) {
 	if opened, err := root.Stat("."); err != nil || !os.SameFile(opened, info) {
 		root.Close()
 		return nil, &record.Error{Class: record.ClassChanging, Message: path + ": the folder was replaced while it was opened"}
+	}
+	if err := t.meet(info, root); err != nil {
+		root.Close()
+		return nil, at(err, path)
+	}
+	if isNew {
+		t.changed.Store(true)
 	}
 	next := &Folder{tree: t, root: root, path: path, parent: dir, isNew: isNew}
 	next.refs.Store(1)
@@ -230,11 +284,13 @@ func (f *Folder) OpenRegular(name string) (*os.File, error) {
 
 // SetTime sets the time of modification of a file.
 func (f *Folder) SetTime(name string, mtime time.Time) error {
+	f.tree.changed.Store(true)
 	return at(f.root.Chtimes(name, time.Time{}, mtime), join(f.path, name))
 }
 
 // SetMode sets the permissions of a file.
 func (f *Folder) SetMode(name string, mode fs.FileMode) error {
+	f.tree.changed.Store(true)
 	return at(f.root.Chmod(name, mode), join(f.path, name))
 }
 
@@ -263,6 +319,7 @@ func (f *Folder) Link(name, target string, mtime time.Time, replace bool) (made 
 	if err := f.root.Symlink(target, name); err != nil {
 		return false, at(err, path)
 	}
+	f.tree.changed.Store(true)
 	return true, f.setLinkTime(name, mtime)
 }
 

@@ -321,3 +321,24 @@ func TestLink(t *testing.T) {
 		t.Errorf("over a file: %v", err)
 	}
 }
+
+// TestSync: what was put is brought to the disk, once for each file system, and
+// nothing is if nothing was put.
+func TestSync(t *testing.T) {
+	dir := t.TempDir()
+	for _, want := range []int{1, 0} {
+		tree, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synced, broken := 0, errors.New("broken disk")
+		tree.sync = func(*os.File) error { synced++; return broken }
+		if _, err := tree.Enter("a/b"); err != nil {
+			t.Fatal(err)
+		}
+		if err := tree.Sync(); synced != want || errors.Is(err, broken) != (want > 0) {
+			t.Errorf("synced %d times, want %d: %v", synced, want, err)
+		}
+		tree.Close()
+	}
+}

@@ -48,6 +48,9 @@ type KeptError struct{ Files int64 }
 
 // Error says how many, and what to do.
 func (e *KeptError) Error() string {
+	if e.Files == 1 {
+		return "1 local file is newer than what is stored and was left as it is; --overwrite replaces it"
+	}
 	return fmt.Sprintf("%d local files are newer than what is stored and were left as they are; --overwrite replaces them", e.Files)
 }
 
@@ -63,9 +66,13 @@ func (e *KeptError) Error() string {
 // read to find out. One that is newer is left alone, and the error is a
 // [*KeptError].
 //
+// Unless ctx ends it, all is on the disk when it returns, not only in the memory of
+// the system.
+//
 // Errors about one entry go into its record. The returned error says why entries
 // were left out: the context's cause, an error of out, a full disk, or an error of
-// the service that concerns all: no access, an outage.
+// the service that concerns all: no access, an outage; or that what was fetched could
+// not be brought to the disk.
 func Download(ctx context.Context, in *record.Reader, out *record.Writer, service Downloader, dir string, o DownloadOptions) error {
 	for _, f := range []*func(files, bytes int64){&o.Expect, &o.Progress} {
 		if *f == nil {
@@ -77,15 +84,8 @@ func Download(ctx context.Context, in *record.Reader, out *record.Writer, servic
 	}
 	d := &downloads{run: newRun(ctx, out, o.Jobs), o: o, receiver: NewReceiver(service, o.Jobs, o.Bandwidth)}
 	d.receiver.firstPause, d.receiver.stuckAfter = o.firstPause, o.stuckAfter
-	if !o.DryRun {
-		tree, err := place.Open(dir)
-		if err != nil {
-			return fmt.Errorf("the folder to put files into: %w", err)
-		}
-		defer tree.Close()
-		tree.Warn = func(err error) { o.Warn(err.Error()) }
-		d.tree = tree
-	}
+	d.dir = dir
+	defer d.leave()
 	defer d.rest.Close()
 	d.inOrder(d.ordered(in))
 	if d.rest.Len() > 0 {
@@ -96,6 +96,11 @@ func Download(ctx context.Context, in *record.Reader, out *record.Writer, servic
 		o.NoMore()
 	}
 	err := d.close()
+	if d.tree != nil && ctx.Err() == nil {
+		if syncErr := d.tree.Sync(); syncErr != nil {
+			err = errors.Join(err, fmt.Errorf("what was fetched may not be on the disk: %w", syncErr))
+		}
+	}
 	if n := d.kept.Load(); err == nil && n > 0 {
 		err = &KeptError{n}
 	}
@@ -107,13 +112,37 @@ type downloads struct {
 	*run
 	o        DownloadOptions
 	receiver *Receiver
-	tree     *place.Tree // nil in a dry run
+	dir      string
+	tree     *place.Tree // of dir, once there is something to put; nil in a dry run
 	ready    bool        // the account has been looked at
 	rest     record.Sorter
 	kept     atomic.Int64 // local files that are newer
 
 	blocked     string        // a folder that could not be entered; "" if none
 	blockedWith *record.Error // why
+}
+
+// enterTop opens the folder that everything is put into, when there is something to
+// put: a listing of what the service does not have makes no folder. It reports
+// whether there is one.
+func (d *downloads) enterTop() bool {
+	if d.tree != nil || d.o.DryRun {
+		return true
+	}
+	tree, err := place.Open(d.dir)
+	if err != nil {
+		d.stop(fmt.Errorf("the folder to put files into: %w", err))
+		return false
+	}
+	tree.Warn = func(err error) { d.o.Warn(err.Error()) }
+	d.tree = tree
+	return true
+}
+
+func (d *downloads) leave() {
+	if d.tree != nil {
+		d.tree.Close()
+	}
 }
 
 // ordered returns the records up to the first that is out of order; the others
@@ -156,7 +185,7 @@ func (d *downloads) inOrder(records iter.Seq2[*record.Record, error]) {
 			d.stop(err)
 			return
 		}
-		if d.ended() {
+		if d.ended() || !d.enterTop() {
 			return
 		}
 		d.take(rec, meta)
@@ -312,7 +341,7 @@ func (d *downloads) folder(rec, meta *record.Record) error {
 // link makes a symbolic link that the metadata has. The service has none, so it
 // gets a record of its own.
 func (d *downloads) link(meta *record.Record) {
-	if d.ended() || meta.Ignored || meta.Error != nil {
+	if d.ended() || meta.Ignored || meta.Error != nil || !d.enterTop() {
 		return
 	}
 	rec := &record.Record{Kind: record.KindSymlink, Path: meta.Path, Size: record.SizeUnknown, MTime: meta.MTime, Mode: meta.Mode, Target: meta.Target, Action: record.ActionGet, Reason: record.ReasonNew}

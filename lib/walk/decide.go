@@ -39,7 +39,11 @@ func (w *walker) verdict(f *folder, path string, info fs.FileInfo) verdict {
 	case w.MinAge > 0 && info.Mode().IsRegular() && w.tooYoung(info.ModTime()):
 		return verdict{filter: "--min-age: it is younger"}
 	}
-	return verdict{rule: f.scope.decide(w.Rules, path, path[strings.LastIndexByte(path, '/')+1:], info.IsDir())}
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	if info.Mode().IsRegular() && local.IsPart(name) {
+		return verdict{filter: "jget: it is a file on its way here"}
+	}
+	return verdict{rule: f.scope.decide(w.Rules, path, name, info.IsDir())}
 }
 
 // tooYoung does not believe in times far ahead: whoever gave a file such a time
