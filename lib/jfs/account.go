@@ -123,6 +123,7 @@ func parseAccount(r io.Reader) (Account, error) {
 			return err
 		}
 		return d.each(func(string) error {
+			d.entry()
 			var x xmlDevice
 			if err := d.DecodeElement(&x, &d.at); err != nil {
 				return err

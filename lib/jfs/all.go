@@ -91,6 +91,7 @@ type allParser struct {
 
 // folder reads one folder of the flat list, with the files directly in it.
 func (p *allParser) folder() error {
+	p.entry()
 	x := xmlNode{}
 	for _, a := range p.at.Attr {
 		switch a.Name.Local {
@@ -152,6 +153,7 @@ func (p *allParser) files(dir *Entry) error {
 		if name != "file" {
 			return p.Skip()
 		}
+		p.entry()
 		var x xmlNode
 		if err := p.DecodeElement(&x, &p.at); err != nil {
 			return err

@@ -139,6 +139,7 @@ func parseFound(r io.Reader, yield func(Info) bool) error {
 			if kind != KindFile && kind != KindFolder {
 				return d.Skip()
 			}
+			d.entry()
 			var x xmlFound
 			if err := d.DecodeElement(&x, &d.at); err != nil {
 				return err

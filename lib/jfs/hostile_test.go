@@ -108,3 +108,35 @@ func TestEntities(t *testing.T) {
 		}
 	}
 }
+
+// TestEndlessNothing: what is between the entries of a listing of any length has an
+// end, too, however small its pieces are.
+func TestEndlessNothing(t *testing.T) {
+	const most = 2 << 20
+	all := func(r io.Reader) error { return parseAll(r, []string{"Jotta"}, func(Entry) bool { return true }) }
+	found := func(r io.Reader) error { return parseFound(r, func(Info) bool { return true }) }
+	tree := func(r io.Reader) error { return parseTree(r, nil, func(Entry, error) bool { return true }) }
+	node := func(r io.Reader) error { _, err := parseNode(r, func(Entry) {}); return err }
+	for _, test := range []struct {
+		begin, again string
+		parse        func(io.Reader) error
+	}{
+		{"<filedirlist>", "<x/>", all},
+		{"<filedirlist>", "<folders/>", all},
+		{"<filedirlist><folders>", "<x/>", all},
+		{`<filedirlist><folders><folder name="a"><path>/u/Jotta</path>`, "<files/>", all},
+		{`<filedirlist><folders><folder name="a"><path>/u/Jotta</path><files>`, "<x/>", all},
+		{"<searchresult>", "<files/>", found},
+		{"<searchresult><files>", "<x/>", found},
+		{"<liststream>", "<x/>", tree},
+		{"<liststream><file>", "<x/>", tree},
+		{"<liststream><file>", "<size>1</size>", tree},
+		{`<folder name="a">`, "<size/>", node},
+		{`<folder name="a"><files>`, "<x/>", node},
+	} {
+		body := &endless{rest: test.begin, again: test.again}
+		if err := test.parse(io.LimitReader(body, 2*most)); !errors.Is(err, errTokenTooLong) || body.read > most {
+			t.Errorf("%s%s…: %v after %d bytes", test.begin, test.again, err, body.read)
+		}
+	}
+}

@@ -353,6 +353,7 @@ func parseChildren(d *decoder, child func(Entry)) error {
 		kind := Kind(start.Name.Local)
 		switch kind {
 		case KindFile, KindFolder, KindMountPoint, KindDevice:
+			d.entry()
 		default:
 			kind = ""
 		}

@@ -92,10 +92,12 @@ func (d *decoder) root() (xml.StartElement, error) {
 	}
 }
 
+// entry is called where an entry begins: so much may go by again.
+func (d *decoder) entry() { d.in.left = maxToken }
+
 // child returns the start of the next element inside the current one, and io.EOF
 // at the end of the current one.
 func (d *decoder) child() (xml.StartElement, error) {
-	d.in.left = maxToken
 	for {
 		t, err := d.Token()
 		if err == io.EOF {

@@ -26,6 +26,7 @@ func newXMLTree(r io.Reader) (*xmlTree, error) {
 
 // next finds the elements that matter at any depth.
 func (x *xmlTree) next(e *treeElement) error {
+	x.d.entry()
 	for x.depth > 0 {
 		start, err := x.d.child()
 		if err == io.EOF {
@@ -47,6 +48,7 @@ func (x *xmlTree) next(e *treeElement) error {
 			x.depth++
 			continue
 		}
+		x.d.entry()
 		return x.d.each(func(name string) error {
 			text, err := x.d.text()
 			if field := e.field(name); field != nil {
