@@ -71,6 +71,8 @@ func jobs() []job {
 		restoreSmall(),
 		restoreLarge(),
 		listMany(),
+		manyWalked(),
+		manyListed(),
 		manyRecords("jhash"),
 		manyRecords("jdiff", "--dest", archive),
 		manyRecords("jput"),

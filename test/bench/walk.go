@@ -17,3 +17,21 @@ func walkMany() job {
 		},
 	}
 }
+
+// manyWalked walks trees of different sizes. Ten million files would need 40 GB.
+func manyWalked() job {
+	return job{
+		name: "records-jwalk", title: "Walk of 1,000,000 files", unit: "records", warm: true, goal: recordsGoal,
+		prepare: func(ctx context.Context, w *world) ([]rival, error) {
+			var rivals []rival
+			for _, n := range []int{w.scale(1_000_000, 300), w.scale(100_000, 30)} {
+				tree, err := w.tree(ctx, treeSpec{files: n, size: 100, alike: true})
+				if err != nil {
+					return nil, err
+				}
+				rivals = append(rivals, rival{name: thousands(n) + " files", units: float64(tree.entries), pipe: pipe{w.ours("jwalk", tree.dir)}})
+			}
+			return rivals, nil
+		},
+	}
+}
