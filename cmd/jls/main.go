@@ -24,8 +24,9 @@ import (
 )
 
 const long = `Lists a remote folder with everything in it: one record an entry, in tree order,
-with the MD5 of each file. The listing is fetched in one request and sorted on
-disk, so memory does not grow with it. On a terminal it is a table.
+with the MD5 of each file. The listing is fetched in one request and sorted,
+on disk if it is large, so memory does not grow with it. On a terminal it is a
+table.
 
 Paths are relative to REMOTE. Of several, each begins with the folder's name. If
 REMOTE is a file, it is listed alone.
@@ -66,6 +67,7 @@ type options struct {
 func main() {
 	cmd := command.New("jls", "list what the service holds as records")
 	cmd.Args, cmd.Long, cmd.Example = "[REMOTE…]", long, example
+	cmd.Garbage = 50 // a tenth faster than with half of that, for 2 MB
 	var o options
 	f := cmd.Flags()
 	f.IntVar(&o.Depth, "depth", 0, "list at most `N` levels, asking for each folder by itself (0: all, in one request)")

@@ -8,6 +8,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type Command struct {
 	Args    string   // the arguments in the usage line, such as "DIR…"
 	Verbs   []string // words that the shell completes the first argument to
 	Alone   bool     // it is no part of a pipe, whose programs speak for each other
+	Garbage int      // how much garbage may wait, in percent of what is kept; 0: gcPercent
 
 	cobra   *cobra.Command
 	version bool
@@ -73,7 +75,7 @@ const gcPercent = 25
 // a second one kills at once. An error of run is printed, and gives the code.
 func (c *Command) Main(run func(ctx context.Context, env *Env) error) int {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		debug.SetGCPercent(cmp.Or(c.Garbage, gcPercent))
 	}
 	// A panic ends a program with the code 2, which means wrong usage. Now it dies of
 	// a signal.

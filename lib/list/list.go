@@ -1,8 +1,8 @@
 // Package list shows what the service holds as records in tree order.
 //
-// A listing arrives in the service's own order and is sorted on disk, so memory
-// does not grow with the tree. The package reads only: it fetches no content and
-// changes nothing.
+// A listing arrives in the service's own order and is sorted, on disk if it is
+// large, so memory does not grow with the tree. The package reads only: it fetches
+// no content and changes nothing.
 package list
 
 import (
