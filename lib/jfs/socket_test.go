@@ -257,9 +257,9 @@ func TestNoSocket(t *testing.T) {
 	server := serve(t, true, nil)
 	server.Close()
 	for name, do := range socketRequests {
-		c, transport := onSockets(t, "http://"+server.Addr().String(), ample)
+		c, _ := onSockets(t, "http://"+server.Addr().String(), ample)
 		wantError(t, name, do(t.Context(), c), record.ClassNetwork, true, "connection refused; check the network")
-		c, transport = onSockets(t, "http://service.example", ample)
+		c, transport := onSockets(t, "http://service.example", ample)
 		transport.DialContext = (&net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 			return nil, errors.New("no name server")
 		}}}).DialContext
