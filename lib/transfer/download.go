@@ -118,6 +118,7 @@ type downloads struct {
 	rest     record.Sorter
 	kept     atomic.Int64 // local files that are newer
 
+	file        string        // the path of the file taken last
 	blocked     string        // a folder that could not be entered; "" if none
 	blockedWith *record.Error // why
 }
@@ -195,6 +196,16 @@ func (d *downloads) inOrder(records iter.Seq2[*record.Record, error]) {
 	}
 }
 
+// first refuses a file that the input names once more, such as each revision of it:
+// all would be written to one path at once, and any of them would stay.
+func (d *downloads) first(rec *record.Record) error {
+	if d.file == rec.Path {
+		return &record.Error{Class: record.ClassLimit, Message: "the input has it more than once, and the first is taken; choose one revision of it"}
+	}
+	d.file = strings.Clone(rec.Path)
+	return nil
+}
+
 // take deals with one record, or has a worker do so.
 func (d *downloads) take(rec, meta *record.Record) {
 	mine := rec.Action == "" || rec.Action == record.ActionGet || rec.Action == record.ActionMkdir || rec.Action == record.ActionTouch
@@ -208,6 +219,9 @@ func (d *downloads) take(rec, meta *record.Record) {
 		return
 	}
 	p, err := d.check(rec)
+	if err == nil && rec.Kind == record.KindFile {
+		err = d.first(rec)
+	}
 	if err != nil {
 		d.finish(rec, err)
 		return
