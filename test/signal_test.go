@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // filters are the programs that read a stream, with what they need besides.
@@ -171,8 +173,11 @@ func TestSignalsLogin(t *testing.T) {
 				w.faults(t, "discovery:delay=1h")
 				defer w.faults(t, "")
 				p := w.start(t, []string{"jlogin"})
-				if waitsFor == "the login token" { // more than a pipe holds, so it reads
-					p.stdin.Write(bytes.Repeat([]byte("\n"), 80<<10))
+				if waitsFor == "the login token" { // more than the pipe holds, so it reads, and less than a token may have, so it goes on
+					if _, err := unix.FcntlInt(p.stdin.(interface{ Fd() uintptr }).Fd(), unix.F_SETPIPE_SZ, 4<<10); err != nil {
+						t.Fatal(err)
+					}
+					p.stdin.Write(bytes.Repeat([]byte("\n"), 12<<10))
 				}
 				if waitsFor == "the service" {
 					// As the web page shows it: whom to ask is in it.
