@@ -13,11 +13,16 @@ const (
 	rangesFrom = 8 << 20
 	// fileLines is how many connections one file has at most.
 	fileLines = 3
-	// leastRange is how many bytes a request asks for where the service answers at
-	// once. Each request costs the service something; but what has been asked for and
-	// not been read when the program dies is sent in vain.
+	// leastRange is how many bytes the first requests ask for where the service answers
+	// at once. What has been asked for and not been read when the program dies is sent
+	// in vain.
 	leastRange = 768 << 10
-	// mostRange is how many it asks for at most.
+	// rangeShare is what part of the bytes that have come a request asks for at least,
+	// up to fullRange: each costs the service something, and it is still little that
+	// is sent in vain.
+	rangeShare = 96
+	fullRange  = 4 << 20
+	// mostRange is how many bytes one asks for at most, however long an answer takes.
 	mostRange = 64 << 20
 )
 
@@ -31,6 +36,7 @@ type ranges struct {
 	*fetch
 	ctx    context.Context // ends when the reader is closed
 	cancel context.CancelFunc
+	start  int64 // offset at which it began
 	next   int64 // offset of the first byte that has not been asked for
 	asked  []*reply
 	lines  int // connections held, that of the fetch included; at least as many as are asked
@@ -48,7 +54,7 @@ type reply struct {
 }
 
 func (f *fetch) openRanges() *ranges {
-	r := &ranges{fetch: f, next: f.at, lines: 1}
+	r := &ranges{fetch: f, start: f.at, next: f.at, lines: 1}
 	r.ctx, r.cancel = context.WithCancel(f.ctx)
 	r.ask()
 	return r
@@ -64,7 +70,8 @@ func (r *ranges) ask() {
 			r.lines++
 		}
 		offset := r.next
-		a := &reply{length: min(r.pace.rangeSize(), r.size-offset), there: make(chan struct{})}
+		length := max(r.pace.rangeSize(), min((r.next-r.start)/rangeShare, fullRange))
+		a := &reply{length: min(length, r.size-offset), there: make(chan struct{})}
 		r.next += a.length
 		r.asked = append(r.asked, a)
 		go func() {

@@ -213,3 +213,19 @@ func (r *refusing) Open(ctx context.Context, p jfs.Path, offset, length int64) (
 	r.refused++
 	return nil, &jfs.Error{Op: "download", Path: p, Class: record.ClassServer, Status: 503, Retry: true}
 }
+
+// TestRangesGrow: once much has come, a request asks for more.
+func TestRangesGrow(t *testing.T) {
+	for come, want := range map[int64]int64{0: leastRange, leastRange * rangeShare: leastRange, 100 << 20: (100 << 20) / rangeShare, 1 << 40: fullRange} {
+		s := &refusing{shelf: shelveBig(1, "big")}
+		f := &fetch{Receiver: NewReceiver(s, 1, nil), ctx: t.Context(), path: jfs.Path(dest).Join("big"), at: 5, size: 1 << 50}
+		r := f.openRanges()
+		r.next = r.start + come
+		r.asked = nil
+		r.ask()
+		if got := r.asked[0].length; got != want {
+			t.Errorf("after %d bytes it asks for %d, want %d", come, got, want)
+		}
+		r.Close()
+	}
+}
