@@ -3,6 +3,7 @@ package place
 import (
 	"crypto/md5"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -19,7 +20,14 @@ type Part struct {
 	name, temp string
 	unlock     func() // lets others at it
 	done       bool
+
+	written int64 // bytes that the system has not been told of to write to the disk
 }
+
+// flushSize is how many bytes of a part the system is given to write to the disk at a
+// time. It would by itself begin with that when a good part of the memory is full,
+// and the disk would be idle until then.
+const flushSize = 8 << 20
 
 // partTries is how often a part is opened that somebody takes away meanwhile.
 const partTries = 5
@@ -107,11 +115,18 @@ func (p *Part) Size() (int64, error) {
 // Write adds to the part; an error names the file it is on its way to.
 func (p *Part) Write(b []byte) (int, error) {
 	n, err := p.File.Write(b)
+	if p.written += int64(n); p.written >= flushSize {
+		if end, err := p.File.Seek(0, io.SeekCurrent); err == nil {
+			local.StartWriting(p.File, end-p.written, p.written)
+		}
+		p.written = 0
+	}
 	return n, at(err, join(p.folder.path, p.name))
 }
 
 // Restart drops what the part holds.
 func (p *Part) Restart() error {
+	p.written = 0
 	if _, err := p.File.Seek(0, 0); err != nil {
 		return at(err, join(p.folder.path, p.name))
 	}
