@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -221,7 +222,7 @@ func (n *named) each(found []*target, do func(*target) error) error {
 				err = do(t)
 			}
 			if err == nil {
-				t.Status = record.StatusDone
+				t.Status = cmp.Or(t.Status, record.StatusDone)
 				n.o.Progress(1, 0)
 			}
 			n.finish(t.Record, err)
@@ -250,5 +251,8 @@ func (n *named) restore(t *target) error {
 	}
 	files, err := n.service.RestoreDir(n.ctx, p, t.trashed)
 	n.o.Info("restored %d files in %s", files, p)
+	if err == nil && files == 0 && t.trashed.IsZero() {
+		t.Status, t.Reason = record.StatusSkipped, record.ReasonSame // it was there, and the trash had no file of it
+	}
 	return err
 }
