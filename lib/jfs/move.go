@@ -11,11 +11,12 @@ import (
 	"jottatools/lib/record"
 )
 
-// moveTries is how often a move is sent, at most. Between two, the service is
-// asked whether it has done it.
 const (
+	// moveTries is how often a move is sent, at most. Between two, the service is
+	// asked whether it has done it.
 	moveTries = 3
-	movePause = 250 * time.Millisecond // before that; doubled each time
+	// movePause is how long to wait before the service is asked; doubled each time.
+	movePause = 250 * time.Millisecond
 )
 
 // Move moves or renames the file at from. It keeps its identity, revisions and

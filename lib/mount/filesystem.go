@@ -17,6 +17,7 @@ import (
 	"jottatools/lib/mount/chunks"
 	"jottatools/lib/mount/readahead"
 	"jottatools/lib/mount/spool"
+	"jottatools/lib/record"
 	"jottatools/lib/transfer"
 )
 
@@ -85,7 +86,7 @@ func (f *fileSystem) note(err error) {
 // caller is interrupted: half an operation would be worse than a slow one. Fsync and
 // the fetching of content go on as long as there is progress.
 func (f *fileSystem) forOp() (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(f.ctx, f.o.Timeout, &jfs.Error{Op: "wait", Class: "network", Message: fmt.Sprintf("the service has not answered for %v", f.o.Timeout), Retry: true})
+	return context.WithTimeoutCause(f.ctx, f.o.Timeout, &jfs.Error{Op: "wait", Class: record.ClassNetwork, Message: fmt.Sprintf("the service has not answered for %v", f.o.Timeout), Retry: true})
 }
 
 // interruptGrace is how long a caller who was interrupted waits for his answer all
@@ -241,7 +242,7 @@ func (f *fileSystem) number(ctx context.Context, e *entry, p jfs.Path, rev revis
 			return r.Number, nil
 		}
 	}
-	return 0, &jfs.Error{Op: "download", Path: p, Class: "changing", Message: "the service has another version of it by now"}
+	return 0, &jfs.Error{Op: "download", Path: p, Class: record.ClassChanging, Message: "the service has another version of it by now"}
 }
 
 // verify compares a content that has been read whole with its MD5, once.

@@ -12,6 +12,7 @@ import (
 	"jottatools/lib/mount/chunks"
 	"jottatools/lib/mount/readahead"
 	"jottatools/lib/mount/spool"
+	"jottatools/lib/record"
 )
 
 // fetchWhole is the size of a file, in bytes, up to which the first change waits
@@ -183,7 +184,7 @@ func (f *fileSystem) findRest(ctx context.Context, e *entry, r *rest) error {
 	p := f.tree.path(e)
 	f.tree.mu.Unlock()
 	number, err := f.number(ctx, e, p, r.rev)
-	if class := jfs.RecordError(err); err != nil && (class.Class == "not_found" || class.Class == "changing") {
+	if class := jfs.RecordError(err); err != nil && (class.Class == record.ClassNotFound || class.Class == record.ClassChanging) {
 		err = &LostError{p, err}
 	}
 	if err != nil {

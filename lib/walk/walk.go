@@ -7,8 +7,7 @@
 // cannot be read becomes a record with an error, and the walk goes on; one that
 // vanishes before it has been looked at is not part of the tree, unless it is only
 // out of sight, since a disk was unmounted: that is an error, and ends the walk if
-// it is so with all. What appears behind
-// the walk is not seen.
+// it is so with all. What appears behind the walk is not seen.
 //
 // No file's content is read, except that of ignore files and cache tags.
 package walk

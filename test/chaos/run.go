@@ -29,8 +29,8 @@ const (
 var signals = map[string]syscall.Signal{"KILL": syscall.SIGKILL, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "STOP": syscall.SIGSTOP}
 
 // run runs jottasync or jottarestore once, with the blows and edits of the plan, and
-// waits until nothing of it is left. All edits are made, the last ones after the run if need
-// be, so that the tree follows from the dice alone.
+// waits until nothing of it is left. All edits are made, the last ones after the run
+// if need be, so that the tree follows from the dice alone.
 func (w *world) run(ctx context.Context, p *plan, dice *rand.Rand) (code int, err error) {
 	way := []string{w.tree.dir, dest}
 	if p.script == calmFetch.script {
