@@ -50,10 +50,10 @@ func (o *Options) wants(e *jfs.Entry) bool {
 	return slices.Contains(o.States, e.State)
 }
 
-// sorterMemory is how many bytes of records are sorted at a time; some 300,000
+// sorterMemory is how many bytes of records are sorted at a time; some 250,000
 // records have so many. A listing is nearly all that the program holds, and what
 // fits needs no disk.
-const sorterMemory = 24 << 20
+const sorterMemory = 20 << 20
 
 // Tree returns what is below top, in tree order; if top is a file, that file
 // alone. Close the Sorter after use.
