@@ -191,5 +191,5 @@ func unreachable(ctx context.Context, host string, err error) error {
 	case ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded:
 		return context.Cause(ctx)
 	}
-	return &record.Error{Class: record.ClassNetwork, Retry: true, Message: fmt.Sprintf("log in at %s: %v; check the network and JOTTA_ENDPOINT, then try again", host, err)}
+	return &record.Error{Class: record.ClassNetwork, Retry: true, Message: fmt.Sprintf("log in at %s: %s; check the network and JOTTA_ENDPOINT, then try again", host, printable(err.Error()))}
 }
