@@ -62,6 +62,11 @@ func discover(ctx context.Context, o Options, link string) (endpoints, error) {
 	if err := refusedAnswer(host, resp, body); err != nil {
 		return endpoints{}, err
 	}
+	return parseDiscovery(body, host, trusted)
+}
+
+// parseDiscovery reads the answer of a host to the question where its login is.
+func parseDiscovery(body []byte, host string, trusted origins) (endpoints, error) {
 	var document struct {
 		Issuer    string `json:"issuer"`
 		Authorize string `json:"authorization_endpoint"`
