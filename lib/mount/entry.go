@@ -11,6 +11,7 @@ import (
 
 	"jottatools/lib/jfs"
 	"jottatools/lib/mount/chunks"
+	"jottatools/lib/mount/spool"
 	"jottatools/lib/record"
 )
 
@@ -57,6 +58,8 @@ type entry struct {
 	inode   *fs.Inode // what the kernel knows it by; nil if it has not asked
 	alias   *fs.Inode // what it knows it by in other letters; nil likewise
 
+	dropping chan struct{} // closed when the spool is rid of the last local content; nil: it is
+
 	// Of a folder:
 	children map[string]*entry // by folded name; nil: not looked at yet
 	listed   time.Time         // when the service was last asked; zero: never
@@ -80,6 +83,8 @@ type revision struct {
 }
 
 func (r revision) id() chunks.ID { return chunks.ID{MD5: r.md5, Size: r.size} }
+
+func (r revision) content() spool.Content { return spool.Content{MD5: r.md5, Size: r.size} }
 
 func revisionOf(r *jfs.Revision) revision {
 	return revision{size: r.Size, md5: r.MD5, number: r.Number, created: r.Created, modified: r.Modified, updated: r.Updated}
@@ -177,6 +182,31 @@ func (e *entry) holdsWork() bool {
 		}
 	}
 	return false
+}
+
+// locals appends the files at or below the entry that have a local content. The mu is
+// held.
+func (e *entry) locals(all []*entry) []*entry {
+	if e.local != nil {
+		all = append(all, e)
+	}
+	for _, child := range e.children {
+		all = child.locals(all)
+	}
+	return all
+}
+
+// before returns what the service may have in the place of a file, as far as is known.
+// The mu is held.
+func (e *entry) before() []spool.Content {
+	var all []spool.Content
+	if e.stored {
+		all = append(all, e.rev.content())
+	}
+	if e.local != nil {
+		all = append(all, e.local.before()...)
+	}
+	return all
 }
 
 // size returns the size of a file. The mu is held.

@@ -73,20 +73,14 @@ type fileSystem struct {
 	owner   string    // the account that the spool belongs to; "" if that is not known yet
 	lastErr string    // for status
 	lastAt  time.Time
-}
-
-// note keeps the last error for those who ask.
-func (f *fileSystem) note(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.lastErr, f.lastAt = err.Error(), time.Now()
+	refused error // the login is not good any more; nil: it is, as far as is known
 }
 
 // forOp returns the context of an operation that is carried out whether or not its
 // caller is interrupted: half an operation would be worse than a slow one. Fsync and
 // the fetching of content go on as long as there is progress.
 func (f *fileSystem) forOp() (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(f.ctx, f.o.Timeout, &jfs.Error{Op: "wait", Class: record.ClassNetwork, Message: fmt.Sprintf("the service has not answered for %v", f.o.Timeout), Retry: true})
+	return context.WithTimeoutCause(f.ctx, f.o.Timeout, noAnswer(f.o.Timeout))
 }
 
 // interruptGrace is how long a caller who was interrupted waits for his answer all

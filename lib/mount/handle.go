@@ -3,6 +3,7 @@
 package mount
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -229,29 +230,13 @@ func (h *handle) Flush(context.Context) syscall.Errno {
 
 // commit makes what has been written to an entry survive.
 func (f *fileSystem) commit(e *entry) error {
-	for {
-		f.tree.mu.Lock()
-		l, gone, p := e.local, e.gone, f.tree.path(e)
-		f.tree.mu.Unlock()
-		if l == nil || gone {
-			return nil
-		}
-		if err := l.commit(string(p)); err != nil {
-			return err
-		}
-		f.tree.mu.Lock()
-		moved := f.tree.path(e) != p && e.local == l && !e.gone
-		f.tree.mu.Unlock()
-		if !moved {
-			return nil
-		}
-		f.tree.mu.Lock()
-		p = f.tree.path(e)
-		f.tree.mu.Unlock()
-		if err := l.file.Move(string(p)); err != nil {
-			return err
-		}
+	f.tree.mu.Lock()
+	l, gone := e.local, e.gone
+	f.tree.mu.Unlock()
+	if l == nil || gone {
+		return nil
 	}
+	return l.commit()
 }
 
 // Fsync returns when the service has what was written, or with Options.FsyncLocal
@@ -325,28 +310,14 @@ func (f *fileSystem) release(e *entry, writes bool) error {
 // rest would be cut off anyway.
 func (f *fileSystem) change(caller context.Context, e *entry, size int64, do func(*local) error) error {
 	for {
-		f.tree.mu.Lock()
-		l, s := e.local, e.sending
-		f.tree.mu.Unlock()
-		if l == nil {
-			if err := f.fetch(caller, e, size == 0); err != nil {
-				return err
-			}
+		l, err := f.fetch(caller, e, size == 0)
+		if err != nil {
+			return err
+		}
+		if f.giveWay(e) {
 			continue
 		}
-		switch {
-		case s == nil:
-		case s.waited: // somebody waits until the service has this version
-			select {
-			case <-s.done:
-			case <-caller.Done():
-				<-s.done
-			}
-			continue
-		default:
-			s.stop()
-		}
-		err := do(l)
+		err = do(l)
 		if part := (*elsewhere)(nil); errors.As(err, &part) {
 			ctx, cancel := f.forWait(caller)
 			err = f.bring(ctx, e, l, part)
@@ -361,20 +332,46 @@ func (f *fileSystem) change(caller context.Context, e *entry, size int64, do fun
 	}
 }
 
-// fetch gives an entry a local content: what the service has, or nothing. Of a large
-// one a rest is left there.
-func (f *fileSystem) fetch(caller context.Context, e *entry, empty bool) error {
+// giveWay breaks an upload of the entry off that is under way. If somebody waits
+// until the service has that version, it waits, too, and returns true.
+func (f *fileSystem) giveWay(e *entry) bool {
+	f.tree.mu.Lock()
+	s := e.sending
+	f.tree.mu.Unlock()
+	switch {
+	case s == nil:
+		return false
+	case !s.waited:
+		s.stop()
+		return false
+	}
+	<-s.done // as long as there is progress, as with the fsync that it is of
+	return true
+}
+
+// fetch returns the local content of an entry, and gives it one if it has none: what
+// the service has, or nothing. Of a large one a rest is left there.
+func (f *fileSystem) fetch(caller context.Context, e *entry, empty bool) (*local, error) {
+	f.tree.mu.Lock()
+	l := e.local
+	f.tree.mu.Unlock()
+	if l != nil {
+		return l, nil
+	}
 	e.fetch.Lock()
 	defer e.fetch.Unlock()
 	f.tree.mu.Lock()
-	rev, done := e.rev, e.local != nil
+	rev, stored, l, dropping := e.rev, e.stored, e.local, e.dropping
 	f.tree.mu.Unlock()
-	if done {
-		return nil
+	if l != nil {
+		return l, nil
+	}
+	if dropping != nil {
+		<-dropping // else there could be two of one place in the spool
 	}
 	file, err := f.spool.Create()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	size := int64(0)
 	var left *rest
@@ -388,34 +385,51 @@ func (f *fileSystem) fetch(caller context.Context, e *entry, empty bool) error {
 		err = f.copyOut(caller, e, rev, file)
 	}
 	if err != nil {
-		return errors.Join(err, file.Remove(), file.Close())
+		return nil, errors.Join(err, file.Remove(), file.Close())
 	}
-	modified := rev.modified
-	if modified.IsZero() {
-		modified = time.Now()
+	var before []spool.Content
+	if stored {
+		before = []spool.Content{rev.content()}
 	}
-	l := newLocal(file, size, modified)
+	l = newLocal(file, size, cmp.Or(rev.modified, time.Now()))
 	l.rest = left
-	return f.adoptLocal(e, l, rev.created)
+	return l, f.adoptLocal(e, l, cmp.Or(rev.created, time.Now().Truncate(time.Second)), before...)
 }
 
-// adoptLocal makes l the content of an entry and notes it on disk.
-func (f *fileSystem) adoptLocal(e *entry, l *local, created time.Time) error {
-	if created.IsZero() {
-		created = time.Now().Truncate(time.Second)
+// adoptLocal notes on disk where a local content belongs, and what the service may
+// have there, and makes it that of the entry.
+func (f *fileSystem) adoptLocal(e *entry, l *local, created time.Time, before ...spool.Content) error {
+	f.tree.mu.Lock()
+	p := f.tree.path(e)
+	f.tree.mu.Unlock()
+	if err := l.file.Place(string(p), created, l.rest.note(), before...); err != nil {
+		return errors.Join(err, f.drop(l, (*spool.File).Remove))
 	}
 	f.tree.mu.Lock()
-	p, gone := f.tree.path(e), e.gone
 	e.local = l
+	gone := e.gone
 	f.tree.mu.Unlock()
 	if gone {
 		return l.file.Remove() // it is written to all the same, and forgotten in the end
 	}
-	if err := l.file.Place(string(p), created, l.rest.note()); err != nil {
+	return f.follow(e, l) // it may have been renamed meanwhile
+}
+
+// follow has the note of a local content say where the entry is.
+func (f *fileSystem) follow(e *entry, l *local, before ...spool.Content) error {
+	for done := false; !done; {
 		f.tree.mu.Lock()
-		e.local = nil
+		p, over := f.tree.path(e), e.gone || e.local != l
 		f.tree.mu.Unlock()
-		return errors.Join(err, f.drop(l, (*spool.File).Remove))
+		if over {
+			return nil
+		}
+		if err := l.file.Move(string(p), before...); err != nil {
+			return err
+		}
+		f.tree.mu.Lock()
+		done = f.tree.path(e) == p
+		f.tree.mu.Unlock()
 	}
 	return nil
 }

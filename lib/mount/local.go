@@ -34,6 +34,8 @@ type local struct {
 	restNoted bool   // by a note that says that a rest is elsewhere
 	sent      uint64 // the version that the service has
 	digest    digest
+	offered   *spool.Content // what the service may have got of it, as long as that is not noted
+	found     bool           // see isFound
 }
 
 // digest is what was found out about a version of a content.
@@ -77,6 +79,9 @@ func (l *local) change(write func(*spool.File) error) error {
 	if l.dropped {
 		return errDropped
 	}
+	if err := l.noteOffered(); err != nil {
+		return err
+	}
 	err := write(l.file)
 	if part := (*elsewhere)(nil); errors.As(err, &part) {
 		return err // nothing has been changed
@@ -88,6 +93,47 @@ func (l *local) change(write func(*spool.File) error) error {
 	l.version++
 	l.mtime = time.Now()
 	return errors.Join(err, statErr)
+}
+
+// offer says that the service is about to get a content, if it is still that of a
+// version.
+func (l *local) offer(version uint64, c spool.Content) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.dropped:
+		return errDropped
+	case l.version != version:
+		return errChanged
+	}
+	l.offered = &c
+	return nil
+}
+
+// noteOffered notes, before there is another content, that the service may have the
+// one that there was: by it the next mount knows that nobody else has stored anything
+// meanwhile. The mu is held.
+func (l *local) noteOffered() error {
+	if l.offered == nil {
+		return nil
+	}
+	err := l.file.Offered(*l.offered, l.sent == l.version)
+	if err == nil {
+		l.offered = nil
+	}
+	return err
+}
+
+// before returns what the service may have in the place of the content, as far as is
+// known.
+func (l *local) before() []spool.Content {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	all, _ := l.file.Before()
+	if l.offered != nil {
+		all = append(all, *l.offered)
+	}
+	return all
 }
 
 // writeAt writes as io.WriterAt does. The error is an *elsewhere if a part of what is
@@ -113,7 +159,7 @@ func (l *local) truncate(size int64) error {
 		}
 		// What is cut off must not come back when the file grows again, nor after a crash.
 		l.rest.cut(size)
-		return f.Commit(f.Path(), l.rest.note())
+		return f.Commit(l.rest.note())
 	})
 }
 
@@ -132,8 +178,8 @@ func (l *local) setModified(t time.Time) error {
 	return l.file.SetModified(t)
 }
 
-// commit makes the content as it is survive, noted for path.
-func (l *local) commit(path string) error {
+// commit makes the content as it is survive.
+func (l *local) commit() error {
 	l.mu.RLock()
 	rest := l.rest.note()
 	version, done := l.version, l.committed == l.version && l.restNoted == (rest != nil) || l.dropped
@@ -146,7 +192,7 @@ func (l *local) commit(path string) error {
 	if err := l.file.SetModified(modified); err != nil {
 		return err
 	}
-	if err := l.file.Commit(path, rest); err != nil {
+	if err := l.file.Commit(rest); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -208,6 +254,15 @@ func (l *local) markSent(version uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent = max(l.sent, version)
+	l.found = false
+}
+
+// isFound reports whether the content was found in the spool at the start, and the
+// service has got nothing of it since.
+func (l *local) isFound() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.found
 }
 
 // drop ends the local content: it is forgotten, with remove, and closed. Those who

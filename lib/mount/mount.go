@@ -8,17 +8,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
-	"jottatools/lib/jfs"
 	"jottatools/lib/mount/chunks"
 	"jottatools/lib/mount/spool"
-	"jottatools/lib/record"
 )
 
 // Mounted is a mount.
@@ -35,13 +32,16 @@ const maxRequest = 1 << 20
 const background = 64
 
 // Mount mounts the account at o.Dir and takes up what an earlier mount left in the
-// spool. The service need not be there for that. The error is spool.ErrInUse if
-// another mount has the spool.
+// spool. The service need not be there for that, but if it is, it must take the login.
+// The error is spool.ErrInUse if another mount has the spool.
 func Mount(service Service, o Options) (*Mounted, error) {
 	o.started = time.Now()
 	f, found, err := newFileSystem(service, o)
 	if err != nil {
 		return nil, err
+	}
+	if err := f.greet(); err != nil {
+		return nil, errors.Join(err, f.close())
 	}
 	m := &Mounted{fs: f, done: make(chan struct{})}
 	root := &node{fs: f, entry: f.tree.root}
@@ -59,10 +59,11 @@ func Mount(service Service, o Options) (*Mounted, error) {
 	if o.ReadOnly {
 		options.Options = append(options.Options, "ro")
 	}
+	// Whoever looks first must find what is in the spool, not what it is to replace.
+	f.takeUp(found)
 	if m.server, err = fs.Mount(o.Dir, root, options); err != nil {
 		return nil, errors.Join(fmt.Errorf("mount at %s: %w", o.Dir, err), f.close())
 	}
-	f.takeUp(found)
 	f.uploads.start(o.Jobs)
 	go func() {
 		m.server.Wait()
@@ -88,7 +89,10 @@ func CheckDir(dir string) error {
 }
 
 func newFileSystem(service Service, o Options) (*fileSystem, *spool.Found, error) {
-	s, found, err := spool.Open(o.SpoolDir)
+	if o.disk == nil {
+		o.disk = spool.System{}
+	}
+	s, found, err := spool.OpenOn(o.disk, o.SpoolDir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -178,112 +182,22 @@ func (e *LeftError) Error() string {
 	return fmt.Sprintf("%d %s not uploaded yet; the next mount goes on with what is in %s", e.Files, what, e.Spool)
 }
 
-// takeUp goes on with what an earlier mount left.
-func (f *fileSystem) takeUp(found *spool.Found) {
-	for _, problem := range found.Problems {
-		f.o.Warn("spool: %s", problem)
-	}
-	for _, in := range found.Intents {
-		if err := in.Settle(f.happened(in)); err != nil {
-			f.o.Warn("spool: %v", err)
-		}
-	}
-	for _, file := range found.Files {
-		if err := f.takeUpFile(file); err != nil {
-			f.o.Warn("spool: %s: %v; it is kept in the spool", file.Path(), err)
-		}
-	}
-	if n := len(found.Files); n > 0 {
-		f.o.Info("%d files of an earlier mount go on being uploaded", n)
-	}
-}
-
-// happened finds out whether a renaming that was cut off has been carried out.
-func (f *fileSystem) happened(in spool.Intent) bool {
-	ctx, cancel := f.forOp()
-	defer cancel()
-	live := func(p string) bool {
-		info, err := f.service.Stat(ctx, jfs.Path(p))
-		return err == nil && info.Deleted.IsZero()
-	}
-	// If neither can be found, the service cannot be asked, or what was there has gone:
-	// the new name is what people last wanted.
-	return live(in.To) || !live(in.From)
-}
-
-func (f *fileSystem) takeUpFile(file *spool.File) error {
-	p, err := jfs.ParsePath(file.Path())
-	if err != nil {
-		return err
-	}
-	if p.Depth() < 3 {
-		return errors.New("it belongs into no mount point")
-	}
-	size, modified, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	l := newLocal(file, size, modified)
-	l.committed, l.restNoted = l.version, file.Rest() != nil
-	f.tree.mu.Lock()
-	defer f.tree.mu.Unlock()
-	e := f.tree.ensure(p)
-	if e == nil || e.local != nil {
-		return errors.New("another file of the spool is in its way")
-	}
-	if l.rest, err = restOf(e, file.Rest(), size); err != nil {
-		return err
-	}
-	e.local, e.tried = l, true
-	f.uploads.add(e, 0)
-	return nil
-}
-
-// ensure returns the entry of a file, and makes it and those above it if they are not
-// known; nil if a file is where a folder belongs, or the reverse. The mu is held.
-func (t *tree) ensure(p jfs.Path) *entry {
-	e := t.root
-	names := strings.Split(string(p[1:]), "/")
-	for i, name := range names {
-		k := kindFolder
-		switch i {
-		case 0:
-			k = kindDevice
-		case 1:
-			k = kindMountPoint
-		case len(names) - 1:
-			k = kindFile
-		}
-		child := e.children[record.Fold(name)]
-		if child == nil {
-			child = t.add(e, name, k)
-		}
-		if child.isDir() == (k == kindFile) {
-			return nil
-		}
-		e = child
-	}
-	return e
-}
-
-// lazyPatience is how long that may take; it asks nobody.
-const lazyPatience = time.Minute
-
 // lazy takes a mount away that is in use.
 func lazy(dir string) error {
 	if os.Geteuid() == 0 {
 		return unix.Unmount(dir, unix.MNT_DETACH)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lazyPatience)
-	defer cancel()
-	return exec.CommandContext(ctx, "fusermount3", "-u", "-z", dir).Run()
+	return exec.Command("fusermount3", "-u", "-z", dir).Run()
 }
 
 func readStatus(dir string) ([]byte, error) {
 	b := make([]byte, 64<<10)
 	n, err := unix.Getxattr(dir, xattrStatus, b)
-	if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) {
-		return nil, errors.New("there is no mount of jfuse; name the folder that was given to jfuse")
+	switch err {
+	case unix.ENODATA, unix.ENOTSUP, unix.ENOENT, unix.ENOTDIR:
+		return nil, fmt.Errorf("%w at %s; name the folder that was given to jfuse", ErrNoMount, dir)
+	case unix.ENOTCONN:
+		return nil, fmt.Errorf("the mount at %s has died; mount again, and what waits is uploaded", dir)
 	}
 	return b[:max(n, 0)], err
 }
@@ -298,13 +212,14 @@ func (f *fileSystem) status() *Status {
 	for _, j := range jobs {
 		file := PendingFile{Path: string(f.tree.path(j.entry)), Tries: j.tries, Failed: j.failed}
 		if j.entry.local != nil {
-			file.Size = j.entry.local.size.Load()
+			file.Size, file.SpoolBytes = j.entry.local.size.Load(), j.entry.local.here()
 		}
 		if j.err != nil {
 			file.Error = j.err.Error()
 		}
 		s.Pending++
 		s.PendingBytes += file.Size
+		s.SpoolBytes += file.SpoolBytes
 		switch {
 		case j.index < 0:
 			s.Uploading++
@@ -321,6 +236,9 @@ func (f *fileSystem) status() *Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.Account, s.LastError = f.account.Username, f.lastErr
+	if f.refused != nil {
+		s.LoginError = f.refused.Error()
+	}
 	if !f.lastAt.IsZero() {
 		s.LastErrorAt = f.lastAt.UTC().Truncate(time.Second)
 	}

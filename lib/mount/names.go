@@ -37,7 +37,10 @@ func (f *fileSystem) mayAdd(dir *entry, name string) error {
 	case name == trashName || revisionName.MatchString(name):
 		return fmt.Errorf("create %s: the name stands for something else: %w", name, syscall.EPERM)
 	}
-	_, err := jfs.WireName(name)
+	wire, err := jfs.WireName(name)
+	if back := jfs.LocalName(wire); err == nil && back != name {
+		err = &jfs.Error{Class: record.ClassNameInvalid, Message: fmt.Sprintf("the name %q would come back from the service as %q, since \u201b quotes other characters there", name, back)}
+	}
 	return err
 }
 
@@ -68,6 +71,14 @@ func (f *fileSystem) create(ctx context.Context, dir *entry, name string) (*entr
 		return nil, err
 	}
 	f.tree.mu.Lock()
+	p := f.tree.path(dir).Join(name)
+	f.tree.mu.Unlock()
+	// It is noted before anybody sees it: what a program has written must not have a
+	// place only after it has been closed.
+	if err := file.Place(string(p), time.Now(), nil); err != nil {
+		return nil, errors.Join(err, file.Remove(), file.Close())
+	}
+	f.tree.mu.Lock()
 	if f.child(dir, name) != nil || dir.gone {
 		f.tree.mu.Unlock()
 		return nil, errors.Join(syscall.EEXIST, file.Remove(), file.Close())
@@ -77,13 +88,7 @@ func (f *fileSystem) create(ctx context.Context, dir *entry, name string) (*entr
 	l := newLocal(file, 0, time.Now())
 	e.local = l
 	f.tree.mu.Unlock()
-	if err := f.adoptLocal(e, l, time.Now()); err != nil {
-		f.tree.mu.Lock()
-		f.tree.detach(e)
-		f.tree.mu.Unlock()
-		return nil, err
-	}
-	return e, nil
+	return e, f.follow(e, l)
 }
 
 // Create makes and opens a file.

@@ -14,6 +14,7 @@ package mount
 import (
 	"time"
 
+	"jottatools/lib/mount/spool"
 	"jottatools/lib/transfer"
 )
 
@@ -48,6 +49,7 @@ type Options struct {
 	Warn, Info func(format string, args ...any)
 
 	started time.Time
+	disk    spool.Disk // of the spool; nil: the system's
 }
 
 // Symlinks says what becomes of symbolic links, which the service does not have.

@@ -19,6 +19,9 @@ import (
 // for.
 const ownerName = "account"
 
+// errOtherAccount says that the spool is not of the account that is logged in.
+var errOtherAccount = errors.New("the spool is of another account")
+
 // checkOwner makes sure that what is in the spool goes to the account that it was
 // written for: whoever logs in to another one must not find it there.
 func (f *fileSystem) checkOwner(ctx context.Context) error {
@@ -36,7 +39,7 @@ func (f *fileSystem) checkOwner(ctx context.Context) error {
 	if f.owner == customer.Username {
 		return nil
 	}
-	return &jfs.Error{Op: "upload", Class: record.ClassAuth, Message: fmt.Sprintf("what waits in %s is of the account %s, and this is %s; mount that one, or this one with another --spool-dir", f.o.SpoolDir, f.owner, customer.Username)}
+	return &jfs.Error{Op: "upload", Class: record.ClassAuth, Err: errOtherAccount, Message: fmt.Sprintf("what waits in %s is of the account %s, and this is %s; mount that one, or this one with another --spool-dir", f.o.SpoolDir, f.owner, customer.Username)}
 }
 
 // readOwner returns the account in the file, after writing it if there is none.

@@ -11,6 +11,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fs"
 
 	"jottatools/lib/jfs"
+	"jottatools/lib/mount/spool"
 	"jottatools/lib/record"
 )
 
@@ -85,86 +86,114 @@ func (f *fileSystem) renameFile(e, newDir *entry, newName string, target *entry)
 	if target != nil {
 		f.claim(target)
 		defer target.remote.Unlock()
-	}
-	f.tree.mu.Lock()
-	begun := e.local
-	f.tree.mu.Unlock()
-	if target != nil && begun != nil {
-		// What the service has of it is about to be removed.
-		if err := f.bringAll(f.ctx, e, begun, func() bool { return false }); err != nil {
+		if err := f.bringBefore(e); err != nil {
 			return err
 		}
 	}
 	f.renaming.RLock()
 	defer f.renaming.RUnlock()
-	ctx, cancel := f.forOp()
-	defer cancel()
-
-	f.tree.mu.Lock()
-	from, to := f.tree.path(e), f.tree.path(newDir).Join(newName)
-	rev, stored, l := e.rev, e.stored || e.tried, e.local
-	over := target != nil && (target.stored || target.tried)
-	f.tree.mu.Unlock()
-
-	var err error
-	switch {
-	case !stored: // it is here only
-	case !over:
-		err = f.moveStored(ctx, f.service.Move, from, to)
-		if errors.Is(err, jfs.ErrNotExist) && l != nil {
-			err = nil // an upload that had begun came to nothing, or somebody removed it
-			stored = false
-		}
-	case l != nil:
-		// What was written goes to the new place; what the service had at the old one
-		// goes.
-		if err = f.moveLocal(l, to); err == nil {
-			err = f.removeStored(e)
-		}
-	default:
-		err = f.service.TouchFile(ctx, to, jfs.Content{Size: rev.size, MD5: rev.md5, Created: rev.created, Modified: rev.modified})
-		if err == nil {
-			err = f.removeStored(e)
-		}
-	}
-	if err != nil {
+	m := f.moveOf(e, newDir, newName, target)
+	if err := f.moveFile(m); err != nil {
 		return err
 	}
-	if l != nil {
-		if err := f.moveLocal(l, to); err != nil {
-			return err
-		}
-	}
-
-	f.tree.mu.Lock()
-	if target != nil {
-		f.tree.detach(target)
-	}
-	f.tree.detach(e)
-	f.tree.attach(e, newDir, newName)
-	e.changed = time.Now()
-	switch {
-	case !over:
-		e.stored = e.stored && stored
-	case l != nil: // until it is uploaded, the service has what it had there
-		e.stored = true
-		e.rev.created, e.rev.number = target.rev.created, 0
-	default:
-		e.stored = true
-		e.rev.number = 0
-	}
-	f.tree.mu.Unlock()
+	f.moved(m, newDir, newName)
+	var err error
 	if target != nil {
 		err = f.forgetLocal(target)
 	}
-	if l != nil {
-		f.again(e, l)
+	if m.local != nil {
+		err = errors.Join(err, f.follow(e, m.local))
+		f.again(e, m.local)
 	}
 	return err
 }
 
-// moveLocal notes that what was written belongs elsewhere, as lasting as it was.
-func (f *fileSystem) moveLocal(l *local, to jfs.Path) error { return l.file.Move(string(to)) }
+// fileMove is the renaming of a file.
+type fileMove struct {
+	entry, target *entry // target is what is replaced; nil if nothing is
+	from, to      jfs.Path
+	local         *local   // what was written to it; nil if nothing was
+	rev           revision // what the service has of it
+	stored        bool     // it has, or may have
+	over          bool     // it has, or may have, something of the target
+	before        []spool.Content
+}
+
+func (f *fileSystem) moveOf(e, newDir *entry, newName string, target *entry) *fileMove {
+	f.tree.mu.Lock()
+	defer f.tree.mu.Unlock()
+	m := &fileMove{entry: e, target: target, from: f.tree.path(e), to: f.tree.path(newDir).Join(newName),
+		local: e.local, rev: e.rev, stored: e.stored || e.tried}
+	if target != nil {
+		m.over = target.stored || target.tried
+		m.before = target.before()
+	}
+	return m
+}
+
+// bringBefore fetches what of an entry is still at the service, where it is about to
+// be removed.
+func (f *fileSystem) bringBefore(e *entry) error {
+	f.tree.mu.Lock()
+	l := e.local
+	f.tree.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	return f.bringAll(f.ctx, e, l, func() bool { return false })
+}
+
+// moveFile does what there is to do at the service and in the spool. That an upload of
+// the file came to nothing is found out here.
+func (f *fileSystem) moveFile(m *fileMove) error {
+	ctx, cancel := f.forOp()
+	defer cancel()
+	if m.stored && !m.over {
+		err := f.moveStored(ctx, f.service.Move, m.from, m.to)
+		if errors.Is(err, jfs.ErrNotExist) && m.local != nil {
+			m.stored, err = false, nil // or somebody has removed it
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if m.local != nil {
+		if err := m.local.file.Move(string(m.to), m.before...); err != nil {
+			return err
+		}
+	}
+	if !m.stored || !m.over {
+		return nil
+	}
+	if m.local == nil {
+		content := jfs.Content{Size: m.rev.size, MD5: m.rev.md5, Created: m.rev.created, Modified: m.rev.modified}
+		if err := f.service.TouchFile(ctx, m.to, content); err != nil {
+			return err
+		}
+	}
+	return f.removeStored(m.entry)
+}
+
+// moved carries a renaming out in the tree.
+func (f *fileSystem) moved(m *fileMove, newDir *entry, newName string) {
+	f.tree.mu.Lock()
+	defer f.tree.mu.Unlock()
+	e := m.entry
+	if m.target != nil {
+		f.tree.detach(m.target)
+	}
+	f.tree.detach(e)
+	f.tree.attach(e, newDir, newName)
+	e.changed = time.Now()
+	if !m.over {
+		e.stored = e.stored && m.stored
+		return
+	}
+	e.stored, e.rev.number = true, 0
+	if m.local != nil { // until it is uploaded, the service has what it had there
+		e.rev.created = m.target.rev.created
+	}
+}
 
 // moveStored moves something at the service, with a note of it as long as it is not
 // known how that went.
@@ -218,10 +247,20 @@ func (f *fileSystem) renameDir(e, newDir *entry, newName string, target *entry) 
 		return err
 	}
 	f.tree.mu.Lock()
-	defer f.tree.mu.Unlock()
 	f.tree.detach(e)
 	f.tree.attach(e, newDir, newName)
-	return nil
+	files := e.locals(nil)
+	f.tree.mu.Unlock()
+	var err error
+	for _, e := range files { // that got theirs while the folder was moved
+		f.tree.mu.Lock()
+		l := e.local
+		f.tree.mu.Unlock()
+		if l != nil {
+			err = errors.Join(err, f.follow(e, l))
+		}
+	}
+	return err
 }
 
 // sendings collects the uploads under way below a folder. The tree's mu is held.

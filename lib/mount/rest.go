@@ -81,6 +81,15 @@ func (r *rest) next(offset int64) *elsewhere {
 	return nil
 }
 
+// away returns how many bytes are elsewhere.
+func (r *rest) away() int64 {
+	n := int64(0)
+	for part := r.next(0); part != nil; part = r.next(part.to) {
+		n += part.to - part.from
+	}
+	return n
+}
+
 // edge returns what has to be fetched before the bytes from offset up to end can be
 // written, since it shares a block with them; nil if there is nothing.
 func (r *rest) edge(offset, end int64) error {
@@ -143,6 +152,13 @@ func (l *local) elsewhere(offset int64) *elsewhere {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.rest.next(offset)
+}
+
+// here returns how many bytes of the content are.
+func (l *local) here() int64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.size.Load() - l.rest.away()
 }
 
 // put writes what was fetched, except where something has been written meanwhile.

@@ -68,6 +68,25 @@ func stored(t *testing.T, client *jfs.Client) string {
 	return info.MD5
 }
 
+// storedBeside returns the MD5 of what was in the way of a file and got a name of its
+// own.
+func storedBeside(t *testing.T, client *jfs.Client, f *fileSystem, dir *entry, name string) string {
+	t.Helper()
+	f.tree.mu.Lock()
+	p, beside := f.tree.path(dir), ""
+	for _, e := range dir.children {
+		if strings.HasPrefix(e.name, name+" (from the spool") {
+			beside = e.name
+		}
+	}
+	f.tree.mu.Unlock()
+	info, err := client.Stat(t.Context(), p.Join(beside))
+	if err != nil {
+		t.Fatalf("beside %s: %v", name, err)
+	}
+	return info.MD5
+}
+
 func md5Of(b []byte) string { s := md5.Sum(b); return hex.EncodeToString(s[:]) }
 
 func wholeAbove(t *testing.T, size int64) {
@@ -231,15 +250,19 @@ func TestRestIsLeft(t *testing.T) {
 		t.Errorf("stored %s, want what was there", got)
 	}
 
-	// The next mount goes on, even if the file has been replaced by then.
+	// The next mount goes on. If somebody else has replaced the file by then, the change
+	// of what was there is kept beside it.
 	storeBig(t, service.Client, []byte("somebody else's"))
 	service.broken = false
-	f, _ = restart(t, f, service)
+	f, dir = restart(t, f, service)
 	f.uploads.drain(t.Context())
 	copy(content[500_000:], "middle")
 	content = append(content, "appended"...)
-	if got := stored(t, service.Client); got != md5Of(content) {
-		t.Errorf("stored %s, want %s", got, md5Of(content))
+	if got := stored(t, service.Client); got != md5Of([]byte("somebody else's")) {
+		t.Errorf("stored %s over what somebody else has stored", got)
+	}
+	if got := storedBeside(t, service.Client, f, dir, "big"); got != md5Of(content) {
+		t.Errorf("stored %s beside it, want %s", got, md5Of(content))
 	}
 	if err := f.close(); err != nil {
 		t.Error(err)

@@ -2,6 +2,7 @@ package mount
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -15,6 +16,7 @@ type Status struct {
 
 	Pending      int           `json:"pending"`       // files that wait to be uploaded
 	PendingBytes int64         `json:"pending_bytes"` // in them
+	SpoolBytes   int64         `json:"spool_bytes"`   // of them, those in the spool; the rest is still at the service
 	Uploading    int           `json:"uploading"`     // of them, those under way
 	Failed       int           `json:"failed"`        // of them, those that are not tried again by themselves
 	Files        []PendingFile `json:"files"`         // of them, the first; those in trouble come first
@@ -24,25 +26,30 @@ type Status struct {
 	CacheBytes int64  `json:"cache_bytes"`
 	CacheLimit int64  `json:"cache_limit"`
 
+	LoginError  string    `json:"login_error,omitempty"` // the service does not take the login any more
 	LastError   string    `json:"last_error,omitempty"`
 	LastErrorAt time.Time `json:"last_error_at,omitzero"`
 }
 
 // PendingFile is a file that waits to be uploaded.
 type PendingFile struct {
-	Path   string    `json:"path"`
-	Size   int64     `json:"size"`
-	Due    time.Time `json:"due,omitzero"` // when it is tried next
-	Tries  int       `json:"tries,omitempty"`
-	Error  string    `json:"error,omitempty"`
-	Failed bool      `json:"failed,omitempty"` // it is not tried again by itself
+	Path       string    `json:"path"`
+	Size       int64     `json:"size"`
+	SpoolBytes int64     `json:"spool_bytes"`  // of it, those in the spool
+	Due        time.Time `json:"due,omitzero"` // when it is tried next
+	Tries      int       `json:"tries,omitempty"`
+	Error      string    `json:"error,omitempty"`
+	Failed     bool      `json:"failed,omitempty"` // it is not tried again by itself
 }
+
+// ErrNoMount says that no account is mounted at a folder.
+var ErrNoMount = errors.New("there is no mount of jfuse")
 
 // statusRoom is how many bytes of paths and errors a status holds: as JSON they may
 // take several times as many, and an extended attribute holds 64 KiB.
 const statusRoom = 8 << 10
 
-// ReadStatus asks the mount at dir how it is.
+// ReadStatus asks the mount at dir how it is. The error is ErrNoMount if there is none.
 func ReadStatus(dir string) (*Status, error) {
 	b, err := readStatus(dir)
 	if err != nil {

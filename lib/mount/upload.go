@@ -210,9 +210,10 @@ func (u *uploads) settle(j *job, err error) {
 		}
 		if u.fs.ctx.Err() == nil {
 			u.fs.note(err)
-			if hopeless {
+			switch {
+			case hopeless:
 				u.fs.o.Warn("%v; the file is kept in the spool", err)
-			} else if j.tries == 1 {
+			case j.tries == 1 && !isRefusal(err): // that has been told of
 				u.fs.o.Warn("%v; it will be tried again", err)
 			}
 		}
@@ -243,6 +244,19 @@ func retry(err error, tries int) (pause time.Duration, hopeless bool) {
 		return max(pause, needyRetry), false
 	}
 	return max(pause, e.RetryAfter), false
+}
+
+// retryNow has no job wait for its next try.
+func (u *uploads) retryNow() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, j := range u.queue {
+		if j.tries > 0 && !j.failed {
+			j.due = time.Now()
+		}
+	}
+	heap.Init(&u.queue)
+	u.signal()
 }
 
 // close ends the workers; what is under way is broken off by the file system's
@@ -359,7 +373,11 @@ func (f *fileSystem) upload(ctx context.Context, e *entry, waited bool) error {
 
 	version, sent := l.state()
 	if !sent {
-		if err := f.sendVersion(ctx, s, e, l, version, p, created); err != nil {
+		err := f.sendVersion(ctx, s, e, l, version, p, created)
+		if by := (*outdoneError)(nil); errors.As(err, &by) {
+			return f.outdone(e, l, by)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -388,6 +406,9 @@ func (f *fileSystem) sendVersion(ctx context.Context, s *sending, e *entry, l *l
 	changed := func() bool { now, _ := l.state(); return now != version || s.stopped.Load() }
 	if changed() {
 		return errChanged
+	}
+	if err := f.mayStore(ctx, l, p, version, spool.Content{MD5: found.md5, Size: size}); err != nil {
+		return err
 	}
 	f.tree.mu.Lock()
 	e.tried = true
@@ -423,6 +444,9 @@ func (f *fileSystem) settleLocal(e *entry, l *local, version uint64) {
 		return
 	}
 	e.local = nil
+	dropping := make(chan struct{})
+	e.dropping = dropping
+	defer close(dropping)
 	id := e.rev.id()
 	e.opened = id // the pages that the kernel has are those of this content
 	f.tree.mu.Unlock()

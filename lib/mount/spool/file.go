@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -19,8 +20,10 @@ type File struct {
 	path    string
 	created time.Time
 	rest    *Rest
-	noted   bool // there is a note on disk
-	durable bool // and it is synced
+	before  []Content // see Before
+	noted   bool      // there is a note on disk
+	notedAt time.Time // when it was, of one that was found
+	durable bool      // and it is synced
 	removed bool
 }
 
@@ -77,22 +80,60 @@ func (f *File) Rest() *Rest {
 	return f.rest
 }
 
-// Place notes where the file belongs, and what of it is elsewhere, so that it is
-// found again if the process dies. It takes a Commit to survive the system, too.
-func (f *File) Place(path string, created time.Time, rest *Rest) error {
+// Before returns what the service may have at the file's place if nobody else has
+// stored anything there since. It reports false if that is not known.
+func (f *File) Before() ([]Content, bool) {
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	return slices.Clone(f.before), f.before != nil
+}
+
+// Place notes where the file belongs, what of it is elsewhere, and what the service
+// has there, so that it is found again if the process dies. It takes a Commit to
+// survive the system, too.
+func (f *File) Place(path string, created time.Time, rest *Rest, before ...Content) error {
 	f.spool.mu.Lock()
 	defer f.spool.mu.Unlock()
 	if f.removed {
 		return nil
 	}
-	f.path, f.created, f.rest = path, created, rest
+	f.path, f.created, f.rest, f.before = path, created, rest, append([]Content{}, before...)
 	return f.note(f.durable)
+}
+
+// mostBefore bounds how many contents are noted that the service may have; an upload
+// that was broken off adds one.
+const mostBefore = 16
+
+// Offered notes that the service may have a content of this file, and, if for certain,
+// that it has nothing else. Call it before the file gets another content.
+func (f *File) Offered(c Content, certain bool) error {
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	if f.removed || f.before == nil {
+		return nil
+	}
+	if certain {
+		f.before = f.before[:0]
+	}
+	f.expect(c)
+	return f.note(f.durable)
+}
+
+// expect adds to what the service may have. The spool's mu is held.
+func (f *File) expect(all ...Content) {
+	for _, c := range all {
+		if f.before != nil && !slices.Contains(f.before, c) {
+			f.before = append(f.before, c)
+		}
+	}
+	f.before = f.before[max(len(f.before)-mostBefore, 0):]
 }
 
 // note writes the note. The spool's mu is held.
 func (f *File) note(durable bool) error {
 	n := newNote(f.path)
-	n.Created = f.created
+	n.Created, n.Before = f.created, f.before
 	if f.rest != nil {
 		n.V, n.Rest = restVersion, f.rest
 	}
@@ -104,11 +145,10 @@ func (f *File) note(durable bool) error {
 	return nil
 }
 
-// Commit makes the content as it is now, and the note that it belongs at path and
-// that rest is elsewhere, survive whatever may happen. A file that was removed is left
-// alone.
-func (f *File) Commit(path string, rest *Rest) error {
-	if err := f.data.Sync(); err != nil {
+// Commit makes the content as it is now, the note of its place, and that rest is
+// elsewhere, survive whatever may happen. A file that was removed is left alone.
+func (f *File) Commit(rest *Rest) error {
+	if err := f.spool.disk.Sync(f.data); err != nil {
 		return err
 	}
 	f.spool.mu.Lock()
@@ -120,34 +160,36 @@ func (f *File) Commit(path string, rest *Rest) error {
 	case rest != nil && f.rest != nil:
 		rest.Limit = min(rest.Limit, f.rest.Limit)
 	}
-	if f.removed || f.noted && f.durable && f.path == path && reflect.DeepEqual(f.rest, rest) {
+	if f.removed || f.noted && f.durable && reflect.DeepEqual(f.rest, rest) {
 		return nil
 	}
-	f.path, f.rest = path, rest
+	f.rest = rest
 	return f.note(true)
 }
 
-// Move notes another place for the file, as lasting as the last one.
-func (f *File) Move(path string) error {
+// Move notes another place for the file, as lasting as the last one, and what the
+// service may have there.
+func (f *File) Move(path string, before ...Content) error {
 	f.spool.mu.Lock()
 	defer f.spool.mu.Unlock()
 	if f.removed || f.path == path {
 		return nil
 	}
 	f.path = path
+	f.expect(before...)
 	return f.note(f.durable)
 }
 
 // Remove forgets the file: after a crash it is not found any more. The content
 // can be read and written until Close.
-func (f *File) Remove() error { return f.remove(func() error { return os.Remove(f.Name()) }) }
+func (f *File) Remove() error { return f.remove(func() error { return f.spool.disk.Remove(f.Name()) }) }
 
 // Release is Remove that hands the content over to take, under its name on disk,
 // instead of deleting it. What take leaves there is deleted.
 func (f *File) Release(take func(name string) error) error {
 	return f.remove(func() error {
 		err := take(f.Name())
-		if removeErr := os.Remove(f.Name()); removeErr != nil && !errors.Is(removeErr, os.ErrNotExist) {
+		if removeErr := f.spool.disk.Remove(f.Name()); removeErr != nil && !errors.Is(removeErr, os.ErrNotExist) {
 			err = errors.Join(err, removeErr)
 		}
 		return err
@@ -161,7 +203,7 @@ func (f *File) remove(content func() error) error {
 		return nil
 	}
 	if f.noted {
-		if err := os.Remove(f.spool.path(f.base + noteSuffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := f.spool.disk.Remove(f.spool.path(f.base + noteSuffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}

@@ -58,7 +58,7 @@ func (in Intent) Settle(happened bool) error {
 	if in.name == "" {
 		return nil
 	}
-	if err := os.Remove(s.path(in.name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := s.disk.Remove(s.path(in.name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -9,9 +9,14 @@
 //
 // Notes of files below a folder that is being renamed at the service are kept
 // right by an [Intent], which is settled when the spool is opened again.
+//
+// What is removed is not synced: after a power cut a file may be there again that the
+// service has had for a while. So a note also says what the service had at the place
+// by then; see [File.Before].
 package spool
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,6 +55,7 @@ const (
 // for concurrent use.
 type Spool struct {
 	dir  string
+	disk Disk
 	lock *flock.Flock
 
 	mu    sync.Mutex // guards what follows, and the notes on disk
@@ -66,6 +72,13 @@ type note struct {
 	ToRaw   []byte    `json:"to_raw,omitempty"`
 	Created time.Time `json:"created,omitzero"`
 	Rest    *Rest     `json:"rest,omitempty"`
+	Before  []Content `json:"before"` // null: not known
+}
+
+// Content is a content that the service has or may have.
+type Content struct {
+	MD5  string `json:"md5"`
+	Size int64  `json:"size"`
 }
 
 // Rest says which parts of a content are not in the spool but still at the service.
@@ -99,18 +112,21 @@ func untext(text string, raw []byte) string {
 
 // Found is what an earlier process left.
 type Found struct {
-	Files    []*File  // in the order in which they were made
+	Files    []*File  // those noted last come first
 	Intents  []Intent // renamings that may or may not have happened; see [Intent.Settle]
 	Problems []string // about what cannot be used and is kept, for people
 }
 
 // Open opens the spool in dir, which is made if it is not there, and returns what
 // it holds. The error is ErrInUse if another process has it open.
-func Open(dir string) (*Spool, *Found, error) {
+func Open(dir string) (*Spool, *Found, error) { return OpenOn(System{}, dir) }
+
+// OpenOn is [Open] on a disk of the caller's.
+func OpenOn(disk Disk, dir string) (*Spool, *Found, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, nil, err
 	}
-	s := &Spool{dir: dir, files: map[*File]bool{}, lock: flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))}
+	s := &Spool{dir: dir, disk: disk, files: map[*File]bool{}, lock: flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))}
 	switch locked, err := s.lock.TryLock(); {
 	case err != nil:
 		return nil, nil, fmt.Errorf("lock the spool: %w", err)
@@ -181,7 +197,8 @@ func (s *Spool) find() (*Found, error) {
 			}
 		}
 	}
-	slices.SortFunc(found.Files, func(a, b *File) int { return strings.Compare(a.base, b.base) })
+	// Of two with one place, the one noted last is what people left there.
+	slices.SortFunc(found.Files, func(a, b *File) int { return cmp.Or(b.notedAt.Compare(a.notedAt), strings.Compare(b.base, a.base)) })
 	return found, nil
 }
 
@@ -228,7 +245,11 @@ func (s *Spool) load(base string) (f *File, problem string) {
 	if err != nil {
 		return nil, fmt.Sprintf("the content of %s cannot be read: %v", path, err)
 	}
-	return &File{spool: s, base: base, data: data, path: path, created: n.Created, rest: n.Rest, noted: true, durable: true}, ""
+	f = &File{spool: s, base: base, data: data, path: path, created: n.Created, rest: n.Rest, before: n.Before, noted: true, durable: true}
+	if fi, err := os.Stat(s.path(base + noteSuffix)); err == nil {
+		f.notedAt = fi.ModTime()
+	}
+	return f, ""
 }
 
 // keep moves content without a usable note out of the way.
@@ -253,7 +274,7 @@ func (s *Spool) Create() (*File, error) {
 		s.next++
 		base := fmt.Sprintf("%012d", s.next)
 		s.mu.Unlock()
-		data, err := os.OpenFile(s.path(base+dataSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		data, err := s.disk.Create(s.path(base + dataSuffix))
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
@@ -272,34 +293,31 @@ func (s *Spool) write(name string, n note, durable bool) error {
 		return err
 	}
 	aside := s.path(name + asideSuffix)
-	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := s.disk.Create(aside)
+	if errors.Is(err, fs.ErrExist) { // it could not be removed the last time
+		err = s.disk.Remove(aside)
+		if err == nil {
+			f, err = s.disk.Create(aside)
+		}
+	}
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(append(b, '\n'))
 	if err == nil && durable {
-		err = f.Sync()
+		err = s.disk.Sync(f)
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(aside, s.path(name))
+		err = s.disk.Rename(aside, s.path(name))
 	}
 	if err != nil {
-		os.Remove(aside)
+		s.disk.Remove(aside)
 		return err
 	}
 	if durable {
-		return syncDir(s.dir)
+		return s.disk.SyncDir(s.dir)
 	}
 	return nil
-}
-
-// syncDir makes what was made, renamed and removed in a folder last.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // makeDir makes a folder and those above it, to last as what is committed in it does.
@@ -318,7 +336,7 @@ func makeDir(dir string) error {
 	case err != nil:
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return System{}.SyncDir(filepath.Dir(dir))
 }
 
 // below returns what follows dir in path, ignoring case as the service does; both
