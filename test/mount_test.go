@@ -27,6 +27,7 @@ type world struct {
 	flags    []string
 	env      []string
 	mounts   string // the list of mounts to look at; "" is the test's own
+	password string // that the server wants; "": secret
 
 	jserve *process
 	jfuse  *process
@@ -140,7 +141,7 @@ func (w *world) serve(flags ...string) {
 	if w.endpoint != "" {
 		listen = strings.TrimPrefix(w.endpoint, "http://")
 	}
-	w.jserve = startProcess(w.t, []string{"JSERVE_PASSWORD=secret"}, filepath.Join(bin, "jserve"), append([]string{
+	w.jserve = startProcess(w.t, []string{"JSERVE_PASSWORD=" + cmp.Or(w.password, "secret")}, filepath.Join(bin, "jserve"), append([]string{
 		"--data", filepath.Join(w.dir, "store"), "--listen", listen, "--ready-file", ready, "--user", "tester"}, flags...)...)
 	address, err := awaitFile(ready, w.jserve.ended)
 	if err != nil {

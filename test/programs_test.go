@@ -180,6 +180,9 @@ func TestAttributesAndExtras(t *testing.T) {
 		test ! -e file@rev9
 		! echo x 2>/dev/null >file@rev1
 		! echo x 2>/dev/null >.DS_Store
+		! echo x 2>/dev/null >'a‛b'
+		! mkdir 'a‛b' 2>/dev/null
+		echo x >'a‛‛b'; rm 'a‛‛b'
 		! ln -s file link 2>/dev/null
 		! ln file link 2>/dev/null
 		! mkdir "$MNT/Device" 2>/dev/null

@@ -172,21 +172,41 @@ func (o *flags) check(env *command.Env, dir string) error {
 	return o.choices()
 }
 
-// status prints how the mount at a folder is.
+// status prints how the mount at a folder is. The exit code says whether somebody has
+// to see to it.
 func status(env *command.Env, args []string, asJSON bool) error {
 	if len(args) != 1 {
 		return command.Usagef("name the folder of one mount: jfuse status DIR")
 	}
 	s, err := mount.ReadStatus(args[0])
+	if errors.Is(err, mount.ErrNoMount) {
+		return command.Usagef("%v", err)
+	}
 	if err != nil {
 		return err
 	}
 	if asJSON {
-		return env.PrintJSON(s, "  ")
+		err = env.PrintJSON(s, "  ")
+	} else {
+		printStatus(env, s)
 	}
+	switch {
+	case s.LoginError != "":
+		err = errors.Join(err, command.Exit(command.ExitAuth, errors.New(s.LoginError)))
+	case s.Failed > 0:
+		err = errors.Join(err, command.Exit(command.ExitPartial, fmt.Errorf("%d files cannot be uploaded", s.Failed)))
+	}
+	return err
+}
+
+func printStatus(env *command.Env, s *mount.Status) {
 	size := command.FormatSize
 	env.Printf("mounted      since %s, process %d", s.Since.Local().Format(time.DateTime), s.PID)
-	env.Printf("to upload    %d files, %s; %d under way, %d refused", s.Pending, size(s.PendingBytes), s.Uploading, s.Failed)
+	here := ""
+	if s.SpoolBytes < s.PendingBytes {
+		here = fmt.Sprintf(", %s of them changed here", size(s.SpoolBytes))
+	}
+	env.Printf("to upload    %d files, %s%s; %d under way, %d refused", s.Pending, size(s.PendingBytes), here, s.Uploading, s.Failed)
 	for _, f := range s.Files {
 		env.Printf("             %10s  %s%s", size(f.Size), f.Path, trouble(f))
 	}
@@ -194,7 +214,6 @@ func status(env *command.Env, args []string, asJSON bool) error {
 	if s.LastError != "" {
 		env.Printf("last error   %s  %s", s.LastErrorAt.Local().Format(time.DateTime), s.LastError)
 	}
-	return nil
 }
 
 func trouble(f mount.PendingFile) string {

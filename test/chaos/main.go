@@ -36,7 +36,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -54,10 +53,6 @@ type options struct {
 }
 
 func main() {
-	// The system counts what this program had when it started another one as memory
-	// of that one, too.
-	debug.SetGCPercent(25)
-	debug.SetMemoryLimit(32 << 20)
 	var o options
 	pflag.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "what the decisions follow from")
 	pflag.IntVar(&o.rounds, "rounds", 25, "how many rounds")
