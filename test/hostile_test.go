@@ -74,3 +74,31 @@ func TestLongLines(t *testing.T) {
 		}
 	}
 }
+
+// TestLongRecords: no filter keeps records by their number alone: those that are as
+// long as can be take no more memory than others.
+func TestLongRecords(t *testing.T) {
+	const records, long = 150, 1<<20 - 200
+	const mostMemory = 120 << 10 // KiB, with the race detector
+	w := newSignalWorld(t)
+	for _, args := range filters {
+		t.Run(args[0], func(t *testing.T) {
+			p := w.start(t, args)
+			used := make(chan int, 1)
+			go func() {
+				for i := range records {
+					fmt.Fprintf(p.stdin, `{"kind":"file","root":"/nowhere","path":"f%04d","size":1,"mtime":"2026-01-02T03:04:05Z","x":"`, i)
+					io.Copy(p.stdin, repeated("x", long))
+					io.WriteString(p.stdin, `"}`+"\n")
+				}
+				used <- peakMemory(p.cmd.Process.Pid)
+				p.stdin.Close()
+			}()
+			io.Copy(io.Discard, p.output)
+			p.wait()
+			if used := <-used; used > mostMemory {
+				t.Errorf("it used %d KiB of memory, want at most %d", used, mostMemory)
+			}
+		})
+	}
+}

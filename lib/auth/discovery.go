@@ -62,6 +62,11 @@ func discover(ctx context.Context, o Options, link string) (endpoints, error) {
 	if err := refusedAnswer(host, resp, body); err != nil {
 		return endpoints{}, err
 	}
+	return parseDiscovery(body, host, trusted)
+}
+
+// parseDiscovery reads the answer of a host to the question where its login is.
+func parseDiscovery(body []byte, host string, trusted origins) (endpoints, error) {
 	var document struct {
 		Issuer    string `json:"issuer"`
 		Authorize string `json:"authorization_endpoint"`
@@ -191,5 +196,5 @@ func unreachable(ctx context.Context, host string, err error) error {
 	case ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded:
 		return context.Cause(ctx)
 	}
-	return &record.Error{Class: record.ClassNetwork, Retry: true, Message: fmt.Sprintf("log in at %s: %v; check the network and JOTTA_ENDPOINT, then try again", host, err)}
+	return &record.Error{Class: record.ClassNetwork, Retry: true, Message: fmt.Sprintf("log in at %s: %s; check the network and JOTTA_ENDPOINT, then try again", host, printable(err.Error()))}
 }

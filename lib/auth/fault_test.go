@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode"
 
 	"jottatools/lib/record"
 )
@@ -81,6 +82,7 @@ func TestFaults(t *testing.T) {
 	faults = append(faults,
 		fault{"connection refused", fails(refused), record.ClassNetwork, false},
 		fault{"no such host", fails(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "id.jottacloud.com"}}), record.ClassNetwork, false},
+		fault{"not HTTP, at length", fails(errors.New("malformed: " + strings.Repeat("\x1b[2J", 10_000))), record.ClassNetwork, false},
 		fault{"not encrypted", fails(tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}), record.ClassNetwork, false},
 		fault{"certificate not valid", fails(&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}), record.ClassAuth, false},
 		fault{"web page with an error", func() (*http.Response, error) { return answer(403, "<html>sign in</html>"), nil }, "", false},
@@ -117,6 +119,9 @@ func TestFaults(t *testing.T) {
 				}
 				if text := fmt.Sprint(err); !strings.Contains(text, "login") && !strings.Contains(text, "log in") && !strings.Contains(text, "log out") && !strings.Contains(text, "not safe") && !strings.Contains(text, "web page") {
 					t.Errorf("the error does not say what it is about: %s", text)
+				}
+				if text := fmt.Sprint(err); len(text) > 1000 || strings.ContainsFunc(text, unicode.IsControl) {
+					t.Errorf("the error has %d bytes and says %.200q", len(text), text)
 				}
 				w.hides(fmt.Sprint(err))
 				w.before = nil

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -44,7 +45,7 @@ func Load(profile string) (Settings, error) { return load(profile, os.Getenv) }
 func load(profile string, getenv func(string) string) (Settings, error) {
 	path := Path(getenv)
 	var f file
-	data, err := os.ReadFile(path)
+	data, err := read(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Settings{}, err
 	}
@@ -56,6 +57,22 @@ func load(profile string, getenv func(string) string) (Settings, error) {
 	s.Endpoint = cmp.Or(getenv("JOTTA_ENDPOINT"), own.Endpoint, f.Endpoint)
 	s.Service = cmp.Or(own.Service, f.Service)
 	return s, nil
+}
+
+// maxConfig is the largest file that is read, in bytes.
+const maxConfig = 1 << 20
+
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if len(data) > maxConfig {
+		return nil, fmt.Errorf("%s has more than %d bytes: it is no configuration", path, maxConfig)
+	}
+	return data, err
 }
 
 // parse reads the file, and refuses what it does not know: it is a slip of the pen.

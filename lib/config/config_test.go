@@ -33,6 +33,7 @@ service = "tele2"
 		"quoted profile":  {text, "a.b", nil, Settings{"a.b", "http://all", "tele2"}, ""},
 		"unknown setting": {"profile = \"a\"\nendpiont = \"x\"\n", "", nil, Settings{}, "config.toml: line 2: there is no setting of this name"},
 		"wrong type":      {"\n\nprofile = 7\n", "", nil, Settings{}, "config.toml: line 3: "},
+		"large file":      {strings.Repeat("#", maxConfig+1), "", nil, Settings{}, "config.toml has more than 1048576 bytes"},
 		"no TOML":         {"profile: nas\n", "", nil, Settings{}, "config.toml: line 1: "},
 	} {
 		t.Run(name, func(t *testing.T) {

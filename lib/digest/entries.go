@@ -133,7 +133,7 @@ func recognise(f *os.File) error {
 		if !bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}) {
 			return errNotCache
 		}
-		z, err := zstd.NewReader(start, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+		z, err := record.Unzstd(start)
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,7 @@ type queue struct {
 	last    *item
 	next    *item // the first that nobody has taken
 	length  int
+	bytes   int // of the lines of the records
 	waiting int // not taken
 	writing bool
 	closed  bool
@@ -36,6 +37,7 @@ type item struct {
 	result
 	check bool // compare, rather than add
 	done  bool
+	bytes int
 	next  *item
 }
 
@@ -54,6 +56,10 @@ func newQueue(workers int, work func(*queue), write func(result)) *queue {
 // hand, and as many again for them to choose from.
 func (q *queue) window() int { return 2 * q.workers * md5lanes.Width }
 
+// maxQueued is how many bytes of records the queue holds: a record may have a
+// megabyte.
+const maxQueued = 8 << 20
+
 // pass writes a record that needs no work when its turn has come: at once, if the
 // queue is empty, which is what makes a run of cache hits fast.
 func (q *queue) pass(res result) {
@@ -71,7 +77,8 @@ func (q *queue) pass(res result) {
 func (q *queue) put(it *item) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.length >= q.window() {
+	it.bytes = len(it.rec.Raw())
+	for q.length >= q.window() || q.length > 0 && q.bytes+it.bytes > maxQueued {
 		q.room.Wait()
 	}
 	if q.last == nil {
@@ -80,7 +87,7 @@ func (q *queue) put(it *item) {
 		q.last.next = it
 	}
 	q.last = it
-	q.length++
+	q.length, q.bytes = q.length+1, q.bytes+it.bytes
 	if it.done {
 		q.flush()
 		return
@@ -136,7 +143,7 @@ func (q *queue) flush() {
 		if q.first = it.next; q.first == nil {
 			q.last = nil
 		}
-		q.length--
+		q.length, q.bytes = q.length-1, q.bytes-it.bytes
 		q.room.Signal()
 	}
 	q.writing = false

@@ -54,7 +54,7 @@ func (c *Client) listAll(ctx context.Context, p Path, yield func(Entry, error) b
 // parseAll hands out the entries of an old recursive listing of root, given by
 // its wire names from the device on.
 func parseAll(r io.Reader, root []string, yield func(Entry) bool) error {
-	d := newDecoder(r, unlimited)
+	d := newDecoder(r, maxListing)
 	start, err := d.root()
 	if err != nil {
 		return err

@@ -142,7 +142,7 @@ func transportError(ctx context.Context, op string, p Path, err error) error {
 	if ctx.Err() != nil && !errors.Is(err, errStalled) {
 		return context.Cause(ctx)
 	}
-	e := &Error{Op: op, Path: p, Class: record.ClassNetwork, Message: oneLine(err.Error()), Retry: true, Err: err}
+	e := &Error{Op: op, Path: p, Class: record.ClassNetwork, Message: clip(oneLine(err.Error()), maxSaid), Retry: true, Err: err}
 	var cert *tls.CertificateVerificationError
 	var dial *net.OpError
 	var plain tls.RecordHeaderError
@@ -159,6 +159,10 @@ func transportError(ctx context.Context, op string, p Path, err error) error {
 	}
 	return e
 }
+
+// maxSaid is how much of what a server says goes into a message, in bytes: an error
+// about a malformed answer may quote all of it.
+const maxSaid = 500
 
 // maxErrorBody bounds how much of an error's body is read, in bytes.
 const maxErrorBody = 64 << 10
@@ -284,7 +288,7 @@ func parseErrorBody(body []byte) errorBody {
 	}
 	return errorBody{
 		parsed: true,
-		text:   clip(oneLine(message), 500),
+		text:   clip(oneLine(message), maxSaid),
 		id:     clip(oneLine(id), 100),
 		xid:    clip(oneLine(xid), 100),
 	}

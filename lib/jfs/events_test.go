@@ -194,3 +194,15 @@ func TestEventsRefused(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseEventToken: an answer without a token is an error, never an empty token.
+func FuzzParseEventToken(f *testing.F) {
+	for _, s := range []string{"<authToken>", "<x><authToken>abc</authToken></x>", "<x><authToken/></x>", "<html><authToken>a</authToken></html>", "", "<x><authToken>a<b/>c</authToken><authToken>d</authToken></x>"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		if token, err := parseEventToken(strings.NewReader(body)); (err == nil) == (token == "") {
+			t.Fatalf("parseEventToken(%q) = %q, %v", body, token, err)
+		}
+	})
+}

@@ -122,7 +122,7 @@ func fromAbsPath(abs string) (p Path, foreign bool, err error) {
 // parseFound hands out the entries of a search result, or of the trash, which is
 // a mount point.
 func parseFound(r io.Reader, yield func(Info) bool) error {
-	d := newDecoder(r, unlimited)
+	d := newDecoder(r, maxListing)
 	root, err := d.root()
 	if err != nil {
 		return err

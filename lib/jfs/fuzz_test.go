@@ -12,7 +12,9 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -271,5 +273,59 @@ func FuzzAllocation(f *testing.F) {
 		case !a.Uploaded && !strings.HasPrefix(strings.ToLower(a.url), "https://"):
 			t.Fatalf("%s: the address is %q", body, a.url)
 		}
+	})
+}
+
+func FuzzParseDevice(f *testing.F) {
+	f.Add("<device><name>nas</name><type>CLI</type><sid>x</sid><size>1</size><modified>2017-03-07-T16:27:51Z</modified></device>")
+	f.Add("<device><name>a/b</name></device>")
+	f.Add("<device/>")
+	f.Fuzz(func(t *testing.T, body string) {
+		if device, err := parseDevice(strings.NewReader(body)); err == nil && device.Path.Depth() != 1 {
+			t.Fatalf("a device has the path %q", device.Path)
+		}
+	})
+}
+
+// FuzzAnswer: whatever the service answers to whichever request, it ends with a result
+// or with an error that has a class, is short, can be shown on a terminal and holds no
+// secret.
+func FuzzAnswer(f *testing.F) {
+	for i := range endpoints {
+		f.Add(uint(i), 200, "text/xml", "", "<folder name='x'/>")
+		f.Add(uint(i), 500, "", "5", `<error><code>500</code><message>java.lang.X: no</message></error>`)
+	}
+	f.Add(uint(0), 200, "application/json", "", `{"username":"u","quota":-1,"usage":"7"}`)
+	f.Add(uint(0), 401, "", "", `{"code":401,"message":"x","error_id":"y"}`)
+	f.Add(uint(4), 200, "", "", "<liststream><file><path>/Archive/x</path><filename>f</filename></file><stats><folders>1</folders><files>1</files></stats></liststream>")
+	f.Add(uint(15), 200, "", "", `{"n_bytes":5,"n_files":6}`)
+	f.Add(uint(26), 200, "", "", `{"md5":"5eb63bbbe01eeed093cb22bb8f5acdc3","bytes":11}`)
+	f.Add(uint(27), 206, "", "bytes 0-10/11", "hello world")
+	f.Fuzz(func(t *testing.T, which uint, status int, kind, extra, body string) {
+		e := endpoints[which%uint(len(endpoints))]
+		if status < 100 || status > 999 || e.name == "events" && status == 200 { // which dials then
+			return
+		}
+		synctest.Test(t, func(t *testing.T) {
+			service := &faulty{is: e.is, there: e.there, account: `{"username":"` + testUser + `"}`, happen: func(*http.Request) (*http.Response, error) {
+				return &http.Response{
+					StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(strings.NewReader(body)),
+					Header: http.Header{"Content-Type": {kind}, "Retry-After": {extra}, "Content-Range": {extra}, "Location": {extra}},
+				}, nil
+			}}
+			c, err := New(Options{Endpoint: "http://service.example", Credentials: basic{}, Transport: service})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = e.do(t.Context(), c)
+			var classed *Error
+			switch {
+			case err == nil:
+			case !errors.As(err, &classed) || classed.Class == "":
+				t.Fatalf("%s: the error %v has no class", e.name, err)
+			case len(err.Error()) > 2000 || strings.ContainsFunc(err.Error(), unicode.IsControl) || strings.Contains(err.Error(), "opaque") || strings.Contains(err.Error(), "s3cret"):
+				t.Fatalf("%s: the error is %.3000q", e.name, err)
+			}
+		})
 	})
 }

@@ -140,3 +140,48 @@ func TestEndlessNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestEndlessListings: an answer that is as it should be but never ends is refused when
+// it is longer than it can be, whatever is in it; one that just fits is not.
+func TestEndlessListings(t *testing.T) {
+	for _, limit := range []*int64{&maxDocument, &maxFolder, &maxListing} {
+		was := *limit
+		*limit = 3 << 20
+		defer func() { *limit = was }()
+	}
+	const file = `<file name="a"><currentRevision><state>COMPLETED</state><size>1</size></currentRevision></file>`
+	for what, test := range map[string]struct {
+		begin, again, end string
+		parse             func(io.Reader) error
+	}{
+		"tree": {"<liststream>", "<file><path>/x</path><filename>a</filename></file>", "", func(r io.Reader) error {
+			return parseTree(r, nil, func(Entry, error) bool { return true })
+		}},
+		"tree with the trash": {`<filedirlist><folders><folder name="a"><path>/u/Jotta</path><files>`, file, "</files></folder></folders></filedirlist>", func(r io.Reader) error {
+			return parseAll(r, []string{"Jotta", "a"}, func(Entry) bool { return true })
+		}},
+		"found": {"<searchresult><files>", `<file name="a"><abspath>/u/Jotta/Archive</abspath></file>`, "</files></searchresult>", func(r io.Reader) error {
+			return parseFound(r, func(Info) bool { return true })
+		}},
+		"folder": {`<folder name="a"><files>`, file, "</files></folder>", func(r io.Reader) error {
+			_, err := parseNode(r, func(Entry) {})
+			return err
+		}},
+		"account": {"<user><username>u</username><devices>", "<device><name>x</name></device>", "</devices></user>", func(r io.Reader) error {
+			_, err := parseAccount(r)
+			return err
+		}},
+	} {
+		body := &endless{rest: test.begin, again: test.again}
+		if err := test.parse(io.LimitReader(body, 8<<20)); !errors.Is(err, ErrServer) || !strings.Contains(err.Error(), "does not end") || body.read > 4<<20 {
+			t.Errorf("%s: %v after %d bytes", what, err, body.read)
+		}
+		if test.end == "" {
+			continue // its counts are in TestParseTree
+		}
+		whole := test.begin + strings.Repeat(test.again, (3<<20-len(test.begin)-len(test.end))/len(test.again)) + test.end
+		if err := test.parse(strings.NewReader(whole)); err != nil {
+			t.Errorf("%s of %d bytes: %v", what, len(whole), err)
+		}
+	}
+}

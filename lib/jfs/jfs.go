@@ -149,16 +149,34 @@ func ParseEndpoint(endpoint string) (base, socket string, err error) {
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil:
-		return "", "", fmt.Errorf("endpoint %s: it is not a URL; write it like http://127.0.0.1:7070", quoted(endpoint))
-	case u.Scheme == "unix" && u.Path != "":
+		return "", "", fmt.Errorf("endpoint %s: it is not a URL; write it like http://127.0.0.1:7070", withoutSecrets(endpoint))
+	case u.Scheme == "unix" && u.Path != "" && u.Host == "" && u.User == nil && u.RawQuery == "" && u.Fragment == "":
 		return "http://localhost", u.Path, nil
 	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
 		if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return "", "", fmt.Errorf("endpoint %s: leave out user, query and fragment", u.Redacted())
+			return "", "", fmt.Errorf("endpoint %s: leave out user, query and fragment", withoutSecrets(endpoint))
 		}
 		return strings.TrimRight(endpoint, "/"), "", nil
 	}
-	return "", "", fmt.Errorf("endpoint %s: write it like http://127.0.0.1:7070 or unix:///run/jserve.sock", quoted(endpoint))
+	return "", "", fmt.Errorf("endpoint %s: write it like http://127.0.0.1:7070 or unix:///run/jserve.sock", withoutSecrets(endpoint))
+}
+
+// withoutSecrets returns an address that is to be quoted in an error without what may be
+// secret in it: user, password, query and fragment, in whatever form they are.
+func withoutSecrets(address string) string {
+	scheme, rest, found := strings.Cut(address, "//")
+	if !found {
+		scheme, rest = "", address
+	} else {
+		scheme += "//"
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		scheme, rest = scheme+"…", rest[i:]
+	}
+	if i := strings.IndexAny(rest, "?#"); i >= 0 {
+		rest = rest[:i+1] + "…"
+	}
+	return quoted(scheme + rest)
 }
 
 // signer adds to each request what every request has. It sits inside the

@@ -144,7 +144,7 @@ func answerError(ctx context.Context, op string, p Path, resp *http.Response, er
 	case errors.As(err, &e):
 		return atPath(op, p, e)
 	case errors.As(err, &syntax):
-		what := "the answer is not valid XML, or was cut short (" + oneLine(syntax.Msg) + ")"
+		what := "the answer is not valid XML, or was cut short (" + clip(oneLine(syntax.Msg), maxSaid) + ")"
 		if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
 			what = "the answer is a web page: is there a proxy or a sign-in page in between?"
 		}

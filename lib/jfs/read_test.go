@@ -374,9 +374,11 @@ func TestOpen(t *testing.T) {
 }
 
 func TestEndpoint(t *testing.T) {
-	for _, endpoint := range []string{"127.0.0.1:7070", "ftp://x", "http://", "unix://", "http://u:s3cret@x", "http://x?y", "http://x\x00"} {
+	for _, endpoint := range []string{"127.0.0.1:7070", "ftp://x", "http://", "unix://", "http://x?y", "http://x\x00",
+		"http://u:s3cret@x", "http://u:s3cret@x:port", "http://u:s3/cret@x", "http://u:s3cret?@x", "ftp://u:s3cret@x", "http:u:s3cret@x", "u:s3cret@x", "http://u:s3cret@[::1", "http://x?token=s3cret", "http://x#s3cret", "unix://u:s3cret@/run/x", "unix://run/x.sock",
+	} {
 		_, err := New(Options{Endpoint: endpoint, Credentials: basic{}})
-		if err == nil || !strings.HasPrefix(err.Error(), "endpoint ") || strings.Contains(err.Error(), "s3cret") {
+		if err == nil || !strings.HasPrefix(err.Error(), "endpoint ") || strings.Contains(err.Error(), "s3") {
 			t.Errorf("New(%q) = %v, want an error about the endpoint", endpoint, err)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode"
 
 	"jottatools/lib/record"
 )
@@ -167,6 +168,10 @@ func TestSockets(t *testing.T) {
 			io.Copy(io.Discard, r.Body)
 			io.WriteString(c, "220 smtp.example ready\r\n")
 		}, record.ClassNetwork, ""},
+		{"not HTTP, at length", func(c net.Conn, _ *bufio.Reader, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			io.WriteString(c, "HTTP/1.1 200 OK\r\n"+strings.Repeat("\x1b[2J", 30_000)+"\r\n\r\n")
+		}, record.ClassNetwork, ""},
 		{"web page", func(c net.Conn, _ *bufio.Reader, r *http.Request) {
 			io.Copy(io.Discard, r.Body)
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>sign in</html>")
@@ -226,6 +231,8 @@ func wantError(t *testing.T, what string, err error, class record.Class, retry b
 		t.Errorf("%s: error %+v, want one of class %s", what, e, class)
 	case !strings.Contains(text, says) || strings.Contains(text, "opaque") || strings.Contains(text, "s3cret"):
 		t.Errorf("%s: the error says %q, want %q in it and no secret", what, text, says)
+	case len(text) > 2*maxSaid || strings.ContainsFunc(text, unicode.IsControl):
+		t.Errorf("%s: the error has %d bytes and says %.200q", what, len(text), text)
 	}
 }
 

@@ -164,7 +164,7 @@ func (e *treeElement) field(name string) *string {
 // wire names from the mount point on. It returns an error unless the listing
 // proves complete.
 func parseTree(r io.Reader, root []string, yield func(Entry, error) bool) error {
-	source, err := newTreeScanner(r)
+	source, err := newTreeScanner(&endReader{r: r, left: maxListing})
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,8 @@ type RetryOptions struct {
 	Attempts   uint          // tries of one request, the first included; default 8
 	MaxElapsed time.Duration // for one request altogether; default 2 minutes
 	First      time.Duration // pause after the first try, doubled each time, half of it by chance; default 250 ms
-	// Notify, if set, hears of each failed try and the pause that follows. It may
-	// be called concurrently.
+	// Notify, if set, hears of each failed try, in one line that a terminal can take,
+	// and the pause that follows. It may be called concurrently.
 	Notify func(err error, pause time.Duration)
 }
 
@@ -101,7 +101,9 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		backoff.WithMaxElapsedTime(r.options.MaxElapsed),
 	}
 	if r.options.Notify != nil {
-		options = append(options, backoff.WithNotify(r.options.Notify))
+		options = append(options, backoff.WithNotify(func(err error, pause time.Duration) {
+			r.options.Notify(errors.New(clip(oneLine(err.Error()), maxSaid)), pause)
+		}))
 	}
 	resp, err := backoff.Retry(ctx, try, options...)
 	if err != nil && last != nil {

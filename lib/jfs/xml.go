@@ -12,16 +12,17 @@ import (
 // so that a broken answer cannot fill the memory.
 const maxToken = 1 << 20
 
-// How much there may be of an answer altogether, in bytes: about one entry, and
-// about a folder with what is directly in it, which is kept in memory. That is one
-// with more than a million entries.
+// How much there may be of an answer altogether, in bytes; less in tests.
 var (
-	maxDocument int64 = 16 << 20 // less in tests
-	maxFolder   int64 = 1 << 30  // likewise
+	// maxDocument is for about one entry.
+	maxDocument int64 = 16 << 20
+	// maxFolder is for a folder with what is directly in it, which is kept in memory:
+	// one with more than a million entries.
+	maxFolder int64 = 1 << 30
+	// maxListing is for what is handed on entry by entry, and ends up sorted on disk:
+	// more than two hundred million of them.
+	maxListing int64 = 64 << 30
 )
-
-// unlimited is for what is handed on entry by entry.
-const unlimited = 0
 
 // decoder reads the service's XML element by element, in bounded memory.
 type decoder struct {
@@ -32,10 +33,7 @@ type decoder struct {
 
 // newDecoder returns a decoder of an answer of at most so many bytes.
 func newDecoder(r io.Reader, most int64) *decoder {
-	if most != unlimited {
-		r = &endReader{r: r, left: most}
-	}
-	in := &boundedReader{r: r, left: maxToken}
+	in := &boundedReader{r: &endReader{r: r, left: most}, left: maxToken}
 	d := &decoder{Decoder: xml.NewDecoder(in), in: in}
 	// The service writes UTF-8, whatever a declaration may say.
 	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }

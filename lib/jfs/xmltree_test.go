@@ -13,7 +13,7 @@ type xmlTree struct {
 }
 
 func newXMLTree(r io.Reader) (*xmlTree, error) {
-	d := newDecoder(r, unlimited)
+	d := newDecoder(r, maxListing)
 	start, err := d.root()
 	if err != nil {
 		return nil, err

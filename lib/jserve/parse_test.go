@@ -280,3 +280,66 @@ func TestFailures(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseUploadRange: an upload never begins before the file or beyond what a file
+// can be.
+func FuzzParseUploadRange(f *testing.F) {
+	for _, s := range []string{"", "bytes=0-10", "bytes=5-", "bytes=-5", "bytes=9223372036854775807-", "bytes=18446744073709551616-", "bytes=1,2-3", "lines=1-2", "bytes=+1-"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		start, err := parseUploadRange(header)
+		if err == nil && (start < 0 || start == math.MaxInt64) || err != nil && start != 0 {
+			t.Fatalf("parseUploadRange(%q) = %d, %v", header, start, err)
+		}
+		if again, err2 := parseUploadRange("bytes=" + strconv.FormatInt(start, 10) + "-"); err == nil && (err2 != nil || again != start) {
+			t.Fatalf("parseUploadRange(%q) = %d, then %d, %v", header, start, again, err2)
+		}
+	})
+}
+
+// FuzzRequest: whatever is asked for, in whatever way, the server answers it, with no
+// fault of its own, and shows neither password nor files of this machine.
+func FuzzRequest(f *testing.F) {
+	login := "/auth/realms/jottacloud/protocol/openid-connect/auth?client_id=jottacli&redirect_uri=http%3A%2F%2F127.0.0.1%2F&response_type=code&state=s"
+	for _, r := range [][4]string{
+		{"GET", "/jfs/user01/Jotta/Archive", "", ""},
+		{"GET", "/jfs/user01/Jotta/Archive?mode=liststream", "Accept-Encoding: gzip", ""},
+		{"POST", "/jfs/user01/Jotta/Archive/d?mkDir=true", "", ""},
+		{"POST", "/files/v1/allocate", "Content-Type: application/json", `{"path":"/jfs/Jotta/Archive/f","bytes":1,"md5":"0cc175b9c0f1b6a831c399e269772661"}`},
+		{"POST", "/jfs/user01/Jotta/Archive/f", "JMd5: 0cc175b9c0f1b6a831c399e269772661\nJSize: 1\nContent-Type: multipart/form-data; boundary=x", "--x\r\n\r\na\r\n--x--"},
+		{"GET", "/account/v1/customer", "", ""},
+		{"GET", login, "Cookie: jserve_form=abc", ""},
+		{"POST", login, "Cookie: jserve_form=abc\nContent-Type: application/x-www-form-urlencoded", "form=00&username=user01&password=x"},
+		{"POST", "/auth/realms/jottacloud/protocol/openid-connect/token", "Content-Type: application/x-www-form-urlencoded", "grant_type=refresh_token&refresh_token=x.y.z&client_id=jottacli"},
+		{"GET", "/p/x/y", "Range: bytes=0-", ""},
+		{"GET", "/s/..%2f..%2fetc", "", ""},
+		{"POST", "/_jserve/faults", "", "*:503"},
+	} {
+		f.Add(r[0], r[1], r[2], r[3])
+	}
+	w := newWorld(f)
+	f.Fuzz(func(t *testing.T, method, target, headers, body string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil || strings.HasPrefix(strings.Trim(u.Path, "/"), "_jserve") {
+			return // what breaks it on purpose is for its owner
+		}
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://jserve.example", strings.NewReader(body))
+		if err != nil {
+			return
+		}
+		req.URL.Path, req.URL.RawPath, req.URL.RawQuery = u.Path, u.RawPath, u.RawQuery
+		req.RequestURI, req.RemoteAddr = target, "127.0.0.1:1"
+		req.SetBasicAuth("user01", "secret")
+		for line := range strings.Lines(headers) {
+			if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+				req.Header.Add(name, strings.TrimSpace(value))
+			}
+		}
+		rec := httptest.NewRecorder()
+		w.srv.ServeHTTP(rec, req)
+		if rec.Code == http.StatusInternalServerError || strings.Contains(rec.Body.String(), "root:x:0") {
+			t.Fatalf("%s %s: %d %s", method, target, rec.Code, rec.Body)
+		}
+	})
+}

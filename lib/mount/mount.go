@@ -182,12 +182,17 @@ func (e *LeftError) Error() string {
 	return fmt.Sprintf("%d %s not uploaded yet; the next mount goes on with what is in %s", e.Files, what, e.Spool)
 }
 
+// lazyPatience is how long that may take; it asks nobody.
+const lazyPatience = time.Minute
+
 // lazy takes a mount away that is in use.
 func lazy(dir string) error {
 	if os.Geteuid() == 0 {
 		return unix.Unmount(dir, unix.MNT_DETACH)
 	}
-	return exec.Command("fusermount3", "-u", "-z", dir).Run()
+	ctx, cancel := context.WithTimeout(context.Background(), lazyPatience)
+	defer cancel()
+	return exec.CommandContext(ctx, "fusermount3", "-u", "-z", dir).Run()
 }
 
 func readStatus(dir string) ([]byte, error) {

@@ -181,11 +181,11 @@ func (r *Reader) sniff() error {
 	}
 	switch {
 	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		z, err := zstd.NewReader(r.source, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+		z, err := Unzstd(r.source)
 		if err != nil {
 			return err
 		}
-		r.unpack = z.IOReadCloser()
+		r.unpack = z
 		r.source = bufio.NewReaderSize(z, 64<<10)
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
 		z, err := gzip.NewReader(r.source)
@@ -196,6 +196,30 @@ func (r *Reader) sniff() error {
 		r.source = bufio.NewReaderSize(z, 64<<10)
 	}
 	return nil
+}
+
+// maxWindow is how far back a stream packed with zstd may refer, in bytes: so much
+// of it is kept in memory. The levels up to 20 stay within it.
+const maxWindow = 32 << 20
+
+// Unzstd returns what a stream packed with zstd holds. Its memory is bounded,
+// whatever the stream asks for.
+func Unzstd(r io.Reader) (io.ReadCloser, error) {
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
+		return nil, err
+	}
+	return unzstd{z.IOReadCloser()}, nil
+}
+
+type unzstd struct{ io.ReadCloser }
+
+func (u unzstd) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		err = fmt.Errorf("zstd: it takes more than %d MiB of memory to unpack; pack it without --ultra and --long", maxWindow>>20)
+	}
+	return n, err
 }
 
 // End returns the end record; if there was none, an empty one that is not

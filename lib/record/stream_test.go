@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +86,33 @@ func TestWhole(t *testing.T) {
 		}
 		if (len(malformed) > 0) != (test.want == ErrMalformed) {
 			t.Errorf("%s: malformed lines: %q", test.name, malformed)
+		}
+	}
+}
+
+// TestWindow: a packed stream is read if its window fits into the memory that there is
+// for it, and costs none if it does not.
+func TestWindow(t *testing.T) {
+	var fits bytes.Buffer
+	z, _ := zstd.NewWriter(&fits, zstd.WithWindowSize(maxWindow))
+	io.WriteString(z, stream)
+	z.Close()
+	if paths, _, in := readAll(&fits); len(paths) != 2 || in.Whole() != nil {
+		t.Errorf("with a window of %d bytes: %q, %v", maxWindow, paths, in.Whole())
+	}
+	const magic, block = "\x28\xb5\x2f\xfd", "\x03\x00\x20x" // one that repeats a byte 2^20 times
+	for what, frame := range map[string]string{
+		"a window of 36 MiB":         magic + "\x00\x79" + block,
+		"a window of a terabyte":     magic + "\x00\xf0" + block,
+		"a content of half a GiB":    magic + "\xe0\x00\x00\x00\x20\x00\x00\x00\x00" + block,
+		"a content of a few exabyte": magic + "\xe0\x00\x00\x00\x00\x00\x00\x00\x40" + block,
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _, in := readAll(strings.NewReader(frame))
+		runtime.ReadMemStats(&after)
+		if err := in.Whole(); err == nil || !strings.Contains(err.Error(), "zstd: it takes more than 32 MiB") || after.TotalAlloc-before.TotalAlloc > 16<<20 {
+			t.Errorf("%s: %v; %d bytes were allocated", what, err, after.TotalAlloc-before.TotalAlloc)
 		}
 	}
 }

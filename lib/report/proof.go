@@ -36,6 +36,8 @@ type Check struct {
 	Unproven     []Entry
 	Omitted      int64
 	Changing     int64 // that changed meanwhile, and are among the unproven
+
+	listed listed
 }
 
 // Add judges a record that comes from jdiff or jverify.
@@ -57,14 +59,7 @@ func (c *Check) Add(rec *record.Record) {
 	case rec.Reason == record.ReasonChanging:
 		c.Changing++
 	}
-	if len(c.Unproven) == maxListed {
-		c.Omitted++
-		return
-	}
-	c.Unproven = append(c.Unproven, Entry{Path: rec.Path, Reason: rec.Reason})
-	if e := &c.Unproven[len(c.Unproven)-1]; rec.Error != nil {
-		e.Class, e.Message = rec.Error.Class, rec.Error.Message
-	}
+	c.listed.add(&c.Unproven, &c.Omitted, rec)
 }
 
 // Finish notes in r, the report of the last run or an empty one, what the check

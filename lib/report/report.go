@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,8 +19,16 @@ import (
 	"jottatools/lib/record"
 )
 
-// maxListed bounds how many entries a report names. Beyond that it counts.
-const maxListed = 1000
+// A report names so many entries, and so many bytes of them or a single one. Beyond
+// that it counts.
+const (
+	maxListed      = 1000
+	maxListedBytes = 1 << 20
+)
+
+// maxReport is the largest report that is read, in bytes; none that is written is
+// larger.
+const maxReport = 32 << 20
 
 // Report is what a run came to.
 type Report struct {
@@ -48,7 +57,8 @@ type Report struct {
 
 	Proof Proof `json:"proof,omitzero"`
 
-	added int64 // entries stored that were not there before
+	added  int64 // entries stored that were not there before
+	listed listed
 
 	Counts    Counts  `json:"counts"`
 	NotStored []Entry `json:"not_stored,omitempty"` // at most 1,000 of them
@@ -170,16 +180,25 @@ func (r *Report) addDeletion(rec *record.Record) {
 	}
 }
 
-func (r *Report) notStored(rec *record.Record) {
-	if len(r.NotStored) == maxListed {
-		r.Omitted++
+func (r *Report) notStored(rec *record.Record) { r.listed.add(&r.NotStored, &r.Omitted, rec) }
+
+// listed is how many bytes of entries are named.
+type listed int
+
+// add names an entry, or counts it.
+func (l *listed) add(entries *[]Entry, omitted *int64, rec *record.Record) {
+	// What a record holds may be a piece of a long line, all of which would stay.
+	e := Entry{Path: strings.Clone(rec.Path), Reason: record.Reason(strings.Clone(string(rec.Reason)))}
+	if rec.Error != nil {
+		e.Class, e.Message = record.Class(strings.Clone(string(rec.Error.Class))), strings.Clone(rec.Error.Message)
+	}
+	size := listed(len(e.Path) + len(e.Reason) + len(e.Class) + len(e.Message))
+	if n := len(*entries); n == maxListed || n > 0 && *l+size > maxListedBytes {
+		*omitted++
 		return
 	}
-	e := Entry{Path: rec.Path, Reason: rec.Reason}
-	if rec.Error != nil {
-		e.Class, e.Message = rec.Error.Class, rec.Error.Message
-	}
-	r.NotStored = append(r.NotStored, e)
+	*l += size
+	*entries = append(*entries, e)
 }
 
 // Finish closes the report: in is the stream, read to its end, and previous the
@@ -210,24 +229,47 @@ const unfinished = ".unfinished"
 // beside it whose name ends in ".unfinished" says since when a run is going on, or
 // has been when it was killed.
 func Load(name string) (*Report, error) {
-	b, err := os.ReadFile(name)
+	b, err := read(name, maxReport)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	var r Report
-	if err := json.Unmarshal(b, &r); err != nil {
+	r, err := parse(b)
+	if err != nil {
 		return nil, fmt.Errorf("%s is not a report: %w", name, err)
 	}
-	if b, err := os.ReadFile(name + unfinished); err == nil {
+	if b, err := read(name+unfinished, 100); err == nil {
 		r.Unfinished, err = time.Parse(time.RFC3339, strings.TrimSpace(string(b)))
 		if err != nil { // cut short with the run
 			r.Unfinished = r.Ended
 		}
 	}
-	return &r, nil
+	return r, nil
+}
+
+// parse reads the content of a report.
+func parse(b []byte) (*Report, error) {
+	r := new(Report)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// read returns what is in a file of at most so many bytes.
+func read(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("read %s: it has more than %d bytes", name, most)
+	}
+	return b, err
 }
 
 // Save writes the report, readable by its owner only, in place of the one

@@ -139,6 +139,26 @@ func TestListIsBounded(t *testing.T) {
 	if len(r.NotStored) != maxListed || r.Omitted != 5 {
 		t.Errorf("listed %d, omitted %d", len(r.NotStored), r.Omitted)
 	}
+
+	var long Report
+	for range 10 {
+		long.Add(&record.Record{Kind: record.KindFile, Path: strings.Repeat("f", maxListedBytes/4), Status: record.StatusFailed})
+	}
+	if len(long.NotStored) != 4 || long.Omitted != 6 {
+		t.Errorf("of long ones listed %d, omitted %d", len(long.NotStored), long.Omitted)
+	}
+	var one Report
+	one.Add(&record.Record{Kind: record.KindFile, Path: strings.Repeat("f", 2*maxListedBytes), Status: record.StatusFailed})
+	if len(one.NotStored) != 1 {
+		t.Error("a single entry is not named")
+	}
+	name := filepath.Join(t.TempDir(), "r.json")
+	if err := os.WriteFile(name, []byte(`{"v":1,"source":"`+strings.Repeat("x", maxReport)+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(name); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("Load of a large file: %v", err)
+	}
 }
 
 func TestSaveAndLoad(t *testing.T) {

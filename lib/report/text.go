@@ -96,7 +96,7 @@ func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MS
 // WriteStatus answers when the tree was last stored whole, and what was not.
 func (r *Report) WriteStatus(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s -> %s\n", r.Source, r.Dest)
+	fmt.Fprintf(&b, "%s -> %s\n", record.Printable(r.Source), record.Printable(r.Dest))
 	fmt.Fprintf(&b, "  last %s whole: %s\n", r.choose("stored", "restored"), r.lastComplete())
 	if !r.Restore {
 		b.WriteString(r.Proof.status())
@@ -120,7 +120,7 @@ func (r *Report) WriteStatus(w io.Writer) error {
 		fmt.Fprintf(&b, "  %d deletions were withheld by a brake; nothing was deleted\n", r.Withheld)
 	}
 	if r.Incomplete != "" {
-		fmt.Fprintf(&b, "  the run did not see the whole tree: %s\n", r.Incomplete)
+		fmt.Fprintf(&b, "  the run did not see the whole tree: %s\n", record.Printable(r.Incomplete))
 	}
 	if len(r.NotStored) > 0 {
 		fmt.Fprintf(&b, "  not %s:\n", r.choose("stored", "restored"))

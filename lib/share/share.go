@@ -84,20 +84,19 @@ func describe(rec *record.Record, path string) error {
 // o.Replace says so: its link would lead to something else.
 func Place(ctx context.Context, in *record.Reader, out *record.Writer, service Service, o Options) error {
 	taken := make(map[string]bool) // by folded name
+	r := run{ctx: ctx, out: out}
 	for rec := range in.All() {
+		var err error
 		if rec.Error == nil && rec.Status == "" {
-			if err := o.place(ctx, rec, service, taken); err != nil {
-				rec.Status, rec.Error = record.StatusFailed, jfs.RecordError(err)
-			}
+			err = r.try(rec, func() error { return o.place(ctx, rec, service, taken) })
+		} else {
+			err = out.Write(rec)
 		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := out.Write(rec); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.close()
 }
 
 func (o *Options) place(ctx context.Context, rec *record.Record, service Service, taken map[string]bool) error {
@@ -131,24 +130,23 @@ func (o *Options) place(ctx context.Context, rec *record.Record, service Service
 
 // Links shares each file that is in its place and adds its link to its record.
 func Links(ctx context.Context, in *record.Reader, out *record.Writer, service Service, o Options) error {
+	r := run{ctx: ctx, out: out}
 	for rec := range in.All() {
 		if rec.Error == nil && rec.Reason == record.ReasonChanging {
 			rec.Status = record.StatusFailed
 			rec.Error = &record.Error{Class: record.ClassChanging, Message: "it changed while it was read; run jshare again", Retry: true}
 		}
-		if rec.Error == nil && inPlace(rec) && ctx.Err() == nil {
-			if err := o.link(ctx, rec, service); err != nil && ctx.Err() == nil {
-				rec.Status, rec.Error = record.StatusFailed, jfs.RecordError(err)
-			}
+		var err error
+		if rec.Error == nil && inPlace(rec) {
+			err = r.try(rec, func() error { return o.link(ctx, rec, service) })
+		} else {
+			err = out.Write(rec)
 		}
-		if err := out.Write(rec); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
+	return r.close()
 }
 
 // inPlace reports whether the service has the content of rec there.
@@ -184,33 +182,39 @@ func Remote(ctx context.Context, paths []jfs.Path, out *record.Writer, service S
 // no error if one was not shared.
 func Stop(ctx context.Context, paths []jfs.Path, out *record.Writer, service Service) error {
 	return each(ctx, paths, out, service, func(rec *record.Record) error {
-		rec.Status = record.StatusDone
-		return service.Unshare(ctx, jfs.Path(rec.Remote))
+		err := service.Unshare(ctx, jfs.Path(rec.Remote))
+		if err == nil {
+			rec.Status = record.StatusDone
+		}
+		return err
 	})
 }
 
 func each(ctx context.Context, paths []jfs.Path, out *record.Writer, service Service, do func(*record.Record) error) error {
+	r := run{ctx: ctx, out: out}
 	for _, p := range paths {
-		info, err := service.Stat(ctx, p)
-		if err == nil && !info.Live() {
-			err = info.Problem()
-		}
-		info.Path = string(p)
+		info := jfs.Info{Entry: jfs.Entry{Path: string(p)}}
 		rec := info.Record()
-		if err == nil {
-			err = do(rec)
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
+		err := r.try(rec, func() error {
+			info, err := service.Stat(ctx, p)
+			if err != nil {
+				return err
+			}
+			if !info.Live() {
+				return info.Problem()
+			}
+			info.Path = string(p)
+			*rec = *info.Record()
+			return do(rec)
+		})
 		if err != nil {
-			rec.Status, rec.Error = record.StatusFailed, jfs.RecordError(err)
-		}
-		if err := out.Write(rec); err != nil {
 			return err
 		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return nil
+	return r.close()
 }
 
 // List writes a record for each shared file, with its link. The service lists no

@@ -178,3 +178,101 @@ func TestFiles(t *testing.T) {
 		}
 	}
 }
+
+// down is a service that is down, or refuses the login, from some request on.
+type down struct {
+	fake
+	class record.Class
+	left  int // requests that go well
+	asked int
+}
+
+func (d *down) fail() error {
+	if d.asked++; d.asked <= d.left {
+		return nil
+	}
+	return &jfs.Error{Op: "ask", Class: d.class, Message: "down", Retry: true}
+}
+
+func (d *down) Stat(ctx context.Context, p jfs.Path) (jfs.Info, error) {
+	if err := d.fail(); err != nil {
+		return jfs.Info{}, err
+	}
+	return d.fake.Stat(ctx, p)
+}
+
+func (d *down) Share(ctx context.Context, p jfs.Path) (jfs.Link, error) {
+	if err := d.fail(); err != nil {
+		return jfs.Link{}, err
+	}
+	return d.fake.Share(ctx, p)
+}
+
+// TestOutage: a service that is down ends each stage after few requests, and every
+// entry has a record that says why it has no link.
+func TestOutage(t *testing.T) {
+	const entries = 20
+	stages := map[string]func(context.Context, *record.Reader, *record.Writer, Service) error{
+		"place": func(ctx context.Context, in *record.Reader, out *record.Writer, s Service) error {
+			return Place(ctx, in, out, s, Options{To: "/Jotta/Archive/x"})
+		},
+		"links": func(ctx context.Context, in *record.Reader, out *record.Writer, s Service) error {
+			return Links(ctx, in, out, s, Options{})
+		},
+		"remote": func(ctx context.Context, in *record.Reader, out *record.Writer, s Service) error {
+			var paths []jfs.Path
+			for rec := range in.All() {
+				paths = append(paths, jfs.Path(rec.Remote))
+			}
+			return Remote(ctx, paths, out, s, Options{})
+		},
+	}
+	for name, stage := range stages {
+		for _, tt := range []struct {
+			class             record.Class
+			left, given       int
+			asked, told, hush int // requests, messages, records that say that they were not tried
+			ends              bool
+		}{
+			{record.ClassServer, 0, entries, 3, 2, entries - 3, true},
+			{record.ClassNetwork, 4, entries, 7, 2, entries - 7, true},
+			{record.ClassRateLimited, 0, entries, 3, 2, entries - 3, true},
+			{record.ClassAuth, 1, entries, 2, 0, entries - 2, true},
+			{record.ClassForbidden, 0, entries, entries, entries, 0, false},
+			{record.ClassServer, 0, 1, 1, 1, 0, true},
+			{record.ClassServer, 1, 2, 2, 1, 0, false},
+		} {
+			if name == "remote" && tt.left > 0 {
+				continue // it makes two requests for an entry
+			}
+			service := &down{class: tt.class, left: tt.left}
+			told, hushed, failed := 0, 0, 0
+			var err error
+			var records []*record.Record
+			for i := range tt.given {
+				path := strings.Repeat("f", i+1)
+				r := &record.Record{Kind: record.KindFile, Path: path, Size: 1, MD5: md5a, Remote: "/Jotta/Archive/x/" + path}
+				if name == "links" {
+					r.Action, r.Status = record.ActionPut, record.StatusDone
+				}
+				records = append(records, r)
+			}
+			got := through(t, func(in *record.Reader, out *record.Writer) error {
+				out.OnError = func(*record.Record) { told++ }
+				err = stage(t.Context(), in, out, service)
+				return nil
+			}, records...)
+			for _, r := range got {
+				if r.Error != nil {
+					failed++
+				}
+				if r.Error != nil && strings.HasPrefix(r.Error.Message, "not tried: ") {
+					hushed++
+				}
+			}
+			if len(got) != tt.given || service.asked != tt.asked || told != tt.told || hushed != tt.hush || failed != tt.given-tt.left || (err != nil) != tt.ends {
+				t.Errorf("%s, %s after %d of %d: %d records, %d requests, %d messages, %d not tried, %d failed: %v", name, tt.class, tt.left, tt.given, len(got), service.asked, told, hushed, failed, err)
+			}
+		}
+	}
+}

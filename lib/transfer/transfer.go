@@ -10,7 +10,6 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/sourcegraph/conc/pool"
@@ -19,31 +18,8 @@ import (
 	"jottatools/lib/record"
 )
 
-// outageAfter is how many entries in a row may fail because the service is in
-// trouble or out of reach, each after its own retries, until the rest is not
-// tried any more.
-const outageAfter = 3
-
 // errCutOff is the cause of the context's end when a run stops by itself.
 var errCutOff = errors.New("the run has stopped")
-
-// stopError is the error of a run that stopped early.
-type stopError struct {
-	cause    error
-	notTried int64
-}
-
-func (e *stopError) Error() string {
-	switch e.notTried {
-	case 0:
-		return e.cause.Error()
-	case 1:
-		return fmt.Sprintf("%v; 1 entry was not tried", e.cause)
-	}
-	return fmt.Sprintf("%v; %d entries were not tried", e.cause, e.notTried)
-}
-
-func (e *stopError) Unwrap() error { return e.cause }
 
 // run is what the workers of one Upload or Delete share.
 type run struct {
@@ -59,10 +35,8 @@ type run struct {
 	stoppedAs *record.Error // the same for records
 	notTried  int64         // records that stoppedAs went to
 	hushed    hushed        // errors that go into many records and are told once
-	outage    int           // entries in a row that failed for trouble of the service
-	last      error         // the last such failure
-	succeeded bool          // anything at all
-	writeErr  error         // of out
+	outage    jfs.Outage
+	writeErr  error // of out
 }
 
 func newRun(ctx context.Context, out *record.Writer, jobs int) *run {
@@ -130,11 +104,9 @@ func (r *run) close() error {
 	case r.parent.Err() != nil:
 		return context.Cause(r.parent)
 	case r.stopped != nil:
-		return &stopError{r.stopped, r.notTried}
-	case r.outage > 0 && !r.succeeded:
-		return r.last // too few entries to call it an outage, but none was done
+		return &jfs.Stopped{Cause: r.stopped, NotTried: r.notTried}
 	}
-	return nil
+	return r.outage.Verdict()
 }
 
 // stop ends the run: nothing more is tried, and what runs is cut off.
@@ -143,10 +115,8 @@ func (r *run) stop(err error) {
 	defer r.mu.Unlock()
 	if r.stopped == nil {
 		r.stopped = err
-		e := *jfs.RecordError(err)
-		e.Message = "not tried: " + e.Message
-		r.stoppedAs = &e
-		r.hushed[&e] = true
+		r.stoppedAs = jfs.NotTried(err)
+		r.hushed[r.stoppedAs] = true
 		r.cancel(errCutOff)
 	}
 }
@@ -166,33 +136,14 @@ func (r *run) account(service interface {
 // judge draws the conclusions for the whole run from what became of an entry. It
 // reports whether the error is told as that of the run: then once is enough.
 func (r *run) judge(err error) (told bool) {
+	r.mu.Lock()
+	ends := r.outage.Ends(err)
+	r.mu.Unlock()
+	if ends {
+		r.stop(err)
+	}
 	var e *jfs.Error
-	if err == nil {
-		r.mu.Lock()
-		r.outage, r.succeeded = 0, true
-		r.mu.Unlock()
-		return false
-	}
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Class {
-	case record.ClassAuth:
-		r.stop(err)
-		return true
-	case record.ClassQuota, record.ClassLocked:
-		r.stop(err)
-	case record.ClassNetwork, record.ClassServer, record.ClassRateLimited:
-		r.mu.Lock()
-		r.outage++
-		r.last = err
-		down := r.outage >= outageAfter
-		r.mu.Unlock()
-		if down {
-			r.stop(err)
-		}
-	}
-	return false
+	return errors.As(err, &e) && e.Class == record.ClassAuth
 }
 
 // finish draws the conclusions from what became of an entry, and writes its

@@ -36,6 +36,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -53,6 +54,10 @@ type options struct {
 }
 
 func main() {
+	// The system counts what this program had when it started another one as memory
+	// of that one, too.
+	debug.SetGCPercent(25)
+	debug.SetMemoryLimit(32 << 20)
 	var o options
 	pflag.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "what the decisions follow from")
 	pflag.IntVar(&o.rounds, "rounds", 25, "how many rounds")

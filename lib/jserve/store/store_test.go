@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -556,6 +557,19 @@ func FuzzDecodeUpload(f *testing.F) {
 		}
 		if again, err := decodeUpload(appendUpload(nil, &u)); err != nil || again != u {
 			t.Errorf("%+v encoded and decoded is %+v, %v", u, again, err)
+		}
+	})
+}
+
+// FuzzParseBlobName: a name that is taken for a blob is the one that the blob has.
+func FuzzParseBlobName(f *testing.F) {
+	for _, s := range []string{"0cc175b9c0f1b6a831c399e269772661-1", "0CC175B9C0F1B6A831C399E269772661-1", "0cc175b9c0f1b6a831c399e269772661-01", "0cc175b9c0f1b6a831c399e269772661--1", "0cc175b9c0f1b6a831c399e269772661", "-"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		m, size, ok := parseBlobName(name)
+		if ok && (size <= 0 || filepath.Base((&Store{}).blobFile(m, size)) != name) {
+			t.Fatalf("parseBlobName(%q) = %v, %d", name, m, size)
 		}
 	})
 }
