@@ -1,9 +1,11 @@
 package test
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -98,6 +100,45 @@ func TestLongRecords(t *testing.T) {
 			p.wait()
 			if used := <-used; used > mostMemory {
 				t.Errorf("it used %d KiB of memory, want at most %d", used, mostMemory)
+			}
+		})
+	}
+}
+
+// TestOneFolder: no filter takes more memory for more entries, though all of them are in
+// one folder: JOTTA_ENTRIES of them, by hand.
+func TestOneFolder(t *testing.T) {
+	entries := 100_000
+	if n, err := strconv.Atoi(os.Getenv("JOTTA_ENTRIES")); err == nil {
+		entries = n
+	}
+	const mostGrowth = 12 << 10 // KiB
+	w := newSignalWorld(t)
+	for _, args := range filters {
+		t.Run(args[0], func(t *testing.T) {
+			p := w.start(t, args)
+			used := make(chan [2]int, 1)
+			go func() {
+				var peaks [2]int
+				in := bufio.NewWriter(p.stdin)
+				for i := range entries {
+					io.WriteString(in, linkRecord(i))
+					if i == entries/10 {
+						peaks[0] = peakMemory(p.cmd.Process.Pid)
+					}
+				}
+				in.Flush()
+				peaks[1] = peakMemory(p.cmd.Process.Pid)
+				fmt.Fprintf(p.stdin, `{"kind":"end","v":1,"stage":"test","records":%d,"bytes":0,"errors":0,"complete":true}`+"\n", entries)
+				used <- peaks
+				p.stdin.Close()
+			}()
+			io.Copy(io.Discard, p.output)
+			if state, stderr := p.wait(); state.ExitCode() != 0 {
+				t.Errorf("it exits with %d and says %.300q", state.ExitCode(), stderr)
+			}
+			if peaks := <-used; peaks[1]-peaks[0] > mostGrowth {
+				t.Errorf("it used %d KiB for a tenth of %d entries and %d for all, want at most %d more", peaks[0], entries, peaks[1], mostGrowth)
 			}
 		})
 	}
