@@ -51,8 +51,8 @@ type Event struct {
 	Foreign  bool      // Path or To does not lead to it; see [Entry].Foreign
 }
 
-// How long the conversation may be silent.
-const (
+// How long the conversation may be silent; less in tests.
+var (
 	eventPing    = 30 * time.Second // between two signs of life of ours
 	eventSilence = 3 * eventPing    // without one of the service
 )

@@ -162,6 +162,43 @@ func TestEventsCancelled(t *testing.T) {
 	}
 }
 
+// A service that says nothing, or too much at a time, is given up.
+func TestEventsWithoutEnd(t *testing.T) {
+	defer func(ping, silence time.Duration) { eventPing, eventSilence = ping, silence }(eventPing, eventSilence)
+	eventPing, eventSilence = 10*time.Millisecond, 500*time.Millisecond
+	for what, test := range map[string]struct {
+		say  string
+		want string
+	}{
+		"silence":      {"", "the service is silent"},
+		"too long":     {`"` + strings.Repeat("x", maxEvent) + `"`, "read limited at"},
+		"just fits":    {`"` + strings.Repeat("x", maxEvent-2) + `"`, "the service is silent"},
+		"empty events": {`{}`, "the service is silent"},
+	} {
+		ended := make(chan struct{})
+		c := eventClient(t, func(conn *websocket.Conn) {
+			tell(t, conn, subscribed)
+			if test.say != "" {
+				_ = conn.Write(t.Context(), websocket.MessageText, []byte(test.say)) // may be broken off
+			}
+			for err := error(nil); err == nil; {
+				_, _, err = conn.Read(t.Context())
+			}
+			close(ended)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		var last error
+		for _, err := range c.Events(ctx) {
+			last = err
+		}
+		cancel()
+		<-ended
+		if !errors.Is(last, ErrNetwork) || !strings.Contains(last.Error(), test.want) {
+			t.Errorf("%s: the end is %v, want %q", what, last, test.want)
+		}
+	}
+}
+
 // An error shows neither the token nor where it would have been good for.
 func TestEventsRefused(t *testing.T) {
 	token := sample(t, "constructed-ws-token.xml")

@@ -259,6 +259,17 @@ func TestSilentSocket(t *testing.T) {
 	}
 }
 
+// TestSilentTLS: a service that takes connections and never shows a certificate is given up.
+func TestSilentTLS(t *testing.T) {
+	done := make(chan struct{})
+	server := serve(t, true, func(net.Conn, *bufio.Reader, *http.Request) { <-done })
+	defer close(done)
+	p := ample
+	p.tls = short
+	c, _ := onSockets(t, "https://"+server.Addr().String(), p)
+	wantError(t, "look", socketRequests["look"](t.Context(), c), record.ClassNetwork, true, "TLS handshake timeout")
+}
+
 // TestNoSocket: nobody listens, or the name leads nowhere.
 func TestNoSocket(t *testing.T) {
 	server := serve(t, true, nil)
