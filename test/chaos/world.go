@@ -23,8 +23,9 @@ const (
 	user, password = "chaos", "secret"
 	dest           = "/Jotta/Archive/chaos"
 
-	// readyWithin is how long jserve may take to start or stop.
-	readyWithin = 30 * time.Second
+	// readyWithin is how long jserve may take to start, to stop, or to answer when all is
+	// well: long, since this may run beside work that goes before it.
+	readyWithin = 3 * time.Minute
 	// calmRuns is how many runs jottasync gets when all is well again: what was
 	// being changed during one is left to the next.
 	calmRuns = 3
