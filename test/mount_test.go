@@ -115,6 +115,15 @@ func needFUSE(t *testing.T) {
 // unmounted when the test is over.
 func newWorld(t *testing.T, flags ...string) *world {
 	t.Helper()
+	w := bareWorld(t, flags...)
+	w.serve()
+	w.mount()
+	return w
+}
+
+// bareWorld is a world in which nothing has been started.
+func bareWorld(t *testing.T, flags ...string) *world {
+	t.Helper()
 	needFUSE(t)
 	w := &world{t: t, dir: t.TempDir(), flags: flags}
 	w.mnt = filepath.Join(w.dir, "mnt")
@@ -127,8 +136,6 @@ func newWorld(t *testing.T, flags ...string) *world {
 		w.unmount()
 		w.jserve.end(t, syscall.SIGTERM)
 	})
-	w.serve()
-	w.mount()
 	return w
 }
 
@@ -155,7 +162,14 @@ func (w *world) serve(flags ...string) {
 // mount starts jfuse and waits until the account is there.
 func (w *world) mount(flags ...string) {
 	w.t.Helper()
-	w.jfuse = startProcess(w.t, w.env, filepath.Join(bin, "jfuse"), append(append([]string{"-v", w.mnt}, w.flags...), flags...)...)
+	w.mountWith(nil, append(append([]string{"-v"}, w.flags...), flags...)...)
+}
+
+// mountWith is mount with a command in front, such as one that changes the user.
+func (w *world) mountWith(front []string, flags ...string) {
+	w.t.Helper()
+	argv := append(append(front, filepath.Join(bin, "jfuse"), w.mnt), flags...)
+	w.jfuse = startProcess(w.t, w.env, argv[0], argv[1:]...)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); <-tick.C {
@@ -203,17 +217,24 @@ func (w *world) kill() {
 // archive is the folder in the mount that the tests work in.
 func (w *world) archive() string { return filepath.Join(w.mnt, "Jotta", "Archive") }
 
-// sh runs a script in the folder that the tests work in.
+// sh runs a script in the folder that the tests work in. In it, "fails COMMAND" is for
+// what must not succeed: the shell takes no notice of a "! COMMAND" that does.
 func (w *world) sh(script string) string {
 	w.t.Helper()
-	cmd := exec.Command("sh", "-euc", `cd "$ARCHIVE"`+"\n"+script)
-	cmd.Env = append(append(os.Environ(), w.env...), "ARCHIVE="+w.archive(), "MNT="+w.mnt, "TMP="+filepath.Join(w.dir, "tmp"),
-		"PATH="+bin+":"+os.Getenv("PATH"), "HOME="+w.dir, "LC_ALL=C.UTF-8")
-	out, err := cmd.CombinedOutput()
+	out, err := w.script(script)
 	if err != nil {
 		w.t.Fatalf("%s\n%s%v\njfuse: %s", script, out, err, w.jfuse.output())
 	}
-	return string(out)
+	return out
+}
+
+func (w *world) script(script string) (string, error) {
+	const fails = `fails() { if "$@"; then echo "it succeeded: $*"; exit 1; fi; }`
+	cmd := exec.Command("sh", "-euc", fails+"\ncd \"$ARCHIVE\"\n"+script)
+	cmd.Env = append(append(os.Environ(), w.env...), "ARCHIVE="+w.archive(), "MNT="+w.mnt, "TMP="+filepath.Join(w.dir, "tmp"),
+		"PATH="+bin+":"+os.Getenv("PATH"), "HOME="+w.dir, "LC_ALL=C.UTF-8")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // skippedPosix are the cases of go-fuse's suite that cannot pass, and why.

@@ -1,0 +1,236 @@
+//go:build linux
+
+package mount
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"jottatools/lib/jfs"
+	"jottatools/lib/mount/spool"
+	"jottatools/lib/record"
+)
+
+func TestJudge(t *testing.T) {
+	a, b, c := spool.Content{MD5: "a", Size: 1}, spool.Content{MD5: "b", Size: 1}, spool.Content{MD5: "c", Size: 1}
+	for _, test := range []struct {
+		name   string
+		stored []spool.Content // the newest first
+		before []spool.Content
+		want   verdict
+	}{
+		{"what was there", []spool.Content{b}, []spool.Content{b}, mayGo},
+		{"one of what may have been there", []spool.Content{b}, []spool.Content{c, b}, mayGo},
+		{"the same", []spool.Content{a, b}, []spool.Content{b}, mayGo},
+		{"back to what it was once", []spool.Content{b, a}, []spool.Content{b}, mayGo},
+		{"somebody else", []spool.Content{c, b}, []spool.Content{b}, inTheWay},
+		{"somebody else, where nothing was", []spool.Content{c}, nil, inTheWay},
+		{"somebody else, after ours", []spool.Content{c, a, b}, []spool.Content{b}, hadIt},
+		{"somebody else, after ours, where nothing was", []spool.Content{c, a}, nil, hadIt},
+		{"somebody else, after another that was ours long ago", []spool.Content{c, b, a}, []spool.Content{b}, inTheWay},
+	} {
+		var all []jfs.Revision
+		for _, s := range test.stored {
+			all = append(all, jfs.Revision{State: record.StateCompleted, MD5: s.MD5, Size: s.Size})
+		}
+		info := jfs.Info{Entry: jfs.Entry{Kind: jfs.KindFile, Revision: all[0]}, Older: all[1:]}
+		if got := judge(&info, test.before, a); got != test.want {
+			t.Errorf("%s: %d, want %d", test.name, got, test.want)
+		}
+		for _, change := range []func(*jfs.Info){
+			func(i *jfs.Info) { i.Deleted = time.Now() },
+			func(i *jfs.Info) { i.State = record.StateIncomplete },
+			func(i *jfs.Info) { i.Kind = jfs.KindFolder },
+		} {
+			other := info
+			change(&other)
+			if got := judge(&other, test.before, a); got != mayGo {
+				t.Errorf("%s, but not a file that is there: %d", test.name, got)
+			}
+		}
+	}
+}
+
+// gated is a service that says what is at a path only after a while.
+type gated struct {
+	*cloud
+	asked, answer chan struct{}
+}
+
+func (g *gated) Stat(ctx context.Context, p jfs.Path) (jfs.Info, error) {
+	select {
+	case g.asked <- struct{}{}:
+	default:
+	}
+	<-g.answer
+	return g.cloud.Stat(ctx, p)
+}
+
+func (g *gated) Account(context.Context) (jfs.Account, error) {
+	return jfs.Account{}, errors.New("none")
+}
+
+// TestSpoolBeforeMount: nothing can be seen of a mount before the spool has been taken
+// up, however long that takes.
+func TestSpoolBeforeMount(t *testing.T) {
+	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil {
+		t.Skipf("FUSE is not here: %v", err)
+	} else {
+		f.Close()
+	}
+	top := t.TempDir()
+	s, _, err := spool.Open(filepath.Join(top, "spool"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := s.Create()
+	if err == nil {
+		err = errors.Join(file.Place("/Jotta/Archive/old", time.Now(), nil), file.Commit(nil), file.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Intend("/Jotta/Archive/old", "/Jotta/Archive/new"); err != nil { // and died
+		t.Fatal(err)
+	}
+	s.Close()
+	mnt := filepath.Join(top, "mnt")
+	if err := os.Mkdir(mnt, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	service := &gated{newCloud(), make(chan struct{}), make(chan struct{})}
+	type mounted struct {
+		m   *Mounted
+		err error
+	}
+	done := make(chan mounted, 1)
+	go func() {
+		m, err := Mount(service, Options{Dir: mnt, SpoolDir: filepath.Join(top, "spool"), CacheDir: filepath.Join(top, "cache"), CacheSize: 1 << 20,
+			DirTTL: time.Minute, Timeout: time.Minute, WriteBack: time.Hour, Jobs: 1, Warn: t.Logf, Info: t.Logf})
+		done <- mounted{m, err}
+	}()
+	<-service.asked
+	if mounts, err := os.ReadFile("/proc/self/mounts"); err != nil || strings.Contains(string(mounts), mnt) {
+		t.Errorf("it is mounted already: %v", err)
+	}
+	close(service.answer)
+	got := <-done
+	if got.err != nil {
+		t.Skipf("nothing can be mounted here: %v", got.err)
+	}
+	if out, err := exec.Command("ls", filepath.Join(mnt, "Jotta", "Archive", "new")).CombinedOutput(); err != nil {
+		t.Errorf("the first look: %s, %v", out, err)
+	}
+	if err := got.m.Close(time.Minute); err != nil {
+		t.Error(err)
+	}
+}
+
+// odd is a service whose contents are not as long as it says.
+type odd struct {
+	*cloud
+	more int64
+}
+
+func (o *odd) OpenRevision(context.Context, jfs.Path, int64, int64, int64) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader(strings.Repeat("x", int(100+o.more)))), nil
+}
+
+// TestOddSizes: a content that is shorter than its size is an error, and one that is
+// longer is not read beyond it.
+func TestOddSizes(t *testing.T) {
+	for _, more := range []int64{-100, -1, 1, 100} {
+		service := &odd{newCloud(), more}
+		service.store("/Jotta/Archive/a", strings.Repeat("x", 100))
+		f, dir := newTestFS(t, service)
+		e, err := f.lookup(t.Context(), dir, "a")
+		if err != nil || e == nil {
+			t.Fatalf("look up: %v, %v", e, err)
+		}
+		f.tree.mu.Lock()
+		h := f.newHandle(e, true)
+		f.tree.mu.Unlock()
+		_, errno := h.Read(t.Context(), make([]byte, 1000), 0)
+		_, writeErrno := h.Write(t.Context(), []byte("y"), 50)
+		want := syscall.Errno(0)
+		if more < 0 {
+			want = syscall.EIO
+		}
+		if errno != want || writeErrno != want {
+			t.Errorf("%d bytes more: read %v, write %v, want %v", more, errno, writeErrno, want)
+		}
+		h.Release(t.Context())
+		f.uploads.drain(t.Context())
+	}
+}
+
+// moody is a service that may refuse the login.
+type moody struct {
+	*cloud
+	refuses bool // guarded by the mutex
+}
+
+func (m *moody) err() error {
+	m.Lock()
+	defer m.Unlock()
+	if m.refuses {
+		return &jfs.Error{Op: "ask", Class: record.ClassAuth, Message: "not this login"}
+	}
+	return nil
+}
+
+func (m *moody) refuse(does bool) {
+	m.Lock()
+	defer m.Unlock()
+	m.refuses = does
+}
+
+func (m *moody) Customer(ctx context.Context) (jfs.Customer, error) {
+	return jfs.Customer{Username: "tester"}, m.err()
+}
+
+func (m *moody) Account(context.Context) (jfs.Account, error) { return jfs.Account{}, m.err() }
+
+func (m *moody) Allocate(ctx context.Context, p jfs.Path, c jfs.Content) (*jfs.Allocation, error) {
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	return m.cloud.Allocate(ctx, p, c)
+}
+
+// TestLoginAgain: a login that is refused is no mount; one that is refused later keeps
+// what was written, is in the status, and goes on once it is good again.
+func TestLoginAgain(t *testing.T) {
+	old := loginPause
+	loginPause = 10 * time.Millisecond
+	t.Cleanup(func() { loginPause = old })
+	service := &moody{cloud: newCloud()}
+	f, dir := newTestFS(t, service)
+	service.refuse(true)
+	if err := f.greet(); !errors.Is(err, jfs.ErrAuth) {
+		t.Errorf("at the start: %v", err)
+	}
+	e := save(t, f, dir, "a.txt", "kept")
+	f.uploads.drain(t.Context())
+	if s := f.status(); s.LoginError == "" || s.Pending != 1 || s.SpoolBytes != 4 || content(t, f, e) != "kept" {
+		t.Errorf("while it is refused: %+v", s)
+	}
+	service.refuse(false)
+	for i := 0; len(service.texts(powerPath)) == 0; i++ {
+		if i > 3000 {
+			t.Fatalf("it does not go on: %+v", f.status())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if s := f.status(); s.LoginError != "" {
+		t.Errorf("afterwards: %+v", s)
+	}
+}
