@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -49,6 +50,38 @@ func TestSilentLogin(t *testing.T) {
 			}
 		})
 	}
+}
+
+// deaf is a port that nobody ever calls.
+type deaf struct{ closed chan struct{} }
+
+func (d deaf) Accept() (net.Conn, error) { <-d.closed; return nil, net.ErrClosed }
+func (d deaf) Close() error              { close(d.closed); return nil }
+func (d deaf) Addr() net.Addr            { return &net.TCPAddr{} }
+
+// TestPatience: neither a lock that somebody keeps nor a person who does not come is
+// waited for for ever.
+func TestPatience(t *testing.T) {
+	s := store{path: filepath.Join(t.TempDir(), "x.token.json")}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		unlock, err := s.lock(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unlock()
+		start := time.Now()
+		if _, err := s.lock(ctx); classOf(err) != record.ClassNetwork || time.Since(start) > lockPatience {
+			t.Errorf("lock: %v after %v", err, time.Since(start))
+		}
+		start = time.Now()
+		b := &Browser{state: "x"}
+		_, err = b.Await(ctx, &Loopback{listener: deaf{make(chan struct{})}}, nil, func(error) {})
+		if classOf(err) != record.ClassAuth || time.Since(start) > browserPatience+time.Second {
+			t.Errorf("browser: %v after %v", err, time.Since(start))
+		}
+	})
 }
 
 // TestLargeFiles: a file that can be no login is not read into memory.

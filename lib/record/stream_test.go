@@ -100,7 +100,7 @@ func TestWindow(t *testing.T) {
 	if paths, _, in := readAll(&fits); len(paths) != 2 || in.Whole() != nil {
 		t.Errorf("with a window of %d bytes: %q, %v", maxWindow, paths, in.Whole())
 	}
-	const magic, block = "\x28\xb5\x2f\xfd", "\x03\x00\x20x" // one that repeats a byte 2^20 times
+	const magic, block = "\x28\xb5\x2f\xfd", "\x03\x00\x10x" // one that repeats a byte 2^17 times
 	for what, frame := range map[string]string{
 		"a window of 36 MiB":         magic + "\x00\x79" + block,
 		"a window of a terabyte":     magic + "\x00\xf0" + block,
