@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ type PathService interface {
 	Deleter
 	Restore(context.Context, jfs.Path) error
 	RestoreDir(context.Context, jfs.Path, time.Time) (int64, error)
+	List(context.Context, jfs.Path) (jfs.Info, []jfs.Entry, error)
 	Trashed(context.Context) iter.Seq2[jfs.Info, error]
 	EmptyTrash(context.Context) (files, folders int64, err error)
 }
@@ -52,7 +54,8 @@ func DeletePaths(ctx context.Context, paths []jfs.Path, out *record.Writer, serv
 // RestorePaths brings back from the trash what is named: files, and folders with
 // all that went there with them. A folder that is alive gets back all in it that
 // is in the trash. It writes a record for each path; a file that is alive leaves
-// with status skipped. Nothing goes over what is alive.
+// with status skipped. Nothing goes over what is alive: a file in the trash whose
+// name a folder has taken, or the reverse, is an error of that path.
 func RestorePaths(ctx context.Context, paths []jfs.Path, out *record.Writer, service PathService, o DeleteOptions) error {
 	n := newNamed(ctx, out, service, o)
 	return n.each(n.look(distinct(paths, false), record.ActionRestore), n.restore)
@@ -137,7 +140,9 @@ func (n *named) look(paths []jfs.Path, action record.Action) []*target {
 			case action == record.ActionDelete && !info.Deleted.IsZero() && !n.o.Hard:
 				err = &jfs.Error{Op: "delete", Path: p, Class: record.ClassNotFound, Message: "it is in the trash already; --hard deletes it for good"}
 			case action == record.ActionRestore && info.Deleted.IsZero() && info.Kind == jfs.KindFile:
-				rec.Status, rec.Reason = record.StatusSkipped, record.ReasonSame
+				if err = n.inTheWay(p, info.Kind); err == nil {
+					rec.Status, rec.Reason = record.StatusSkipped, record.ReasonSame
+				}
 			}
 			if err != nil || rec.Status != "" {
 				n.finish(rec, err)
@@ -251,8 +256,34 @@ func (n *named) restore(t *target) error {
 	}
 	files, err := n.service.RestoreDir(n.ctx, p, t.trashed)
 	n.o.Info("restored %d files in %s", files, p)
-	if err == nil && files == 0 && t.trashed.IsZero() {
-		t.Status, t.Reason = record.StatusSkipped, record.ReasonSame // it was there, and the trash had no file of it
+	if err != nil || files > 0 || !t.trashed.IsZero() {
+		return err
 	}
-	return err
+	// It was there, and the trash had no file of it.
+	if err := n.inTheWay(p, jfs.KindFolder); err != nil {
+		return err
+	}
+	t.Status, t.Reason = record.StatusSkipped, record.ReasonSame
+	return nil
+}
+
+// inTheWay returns an error if the trash holds an entry of the other kind that was
+// at p, where one of this kind is alive now. Its path leads to what is alive; only
+// the listing of the folder shows both.
+func (n *named) inTheWay(p jfs.Path, alive jfs.Kind) error {
+	_, children, err := n.service.List(n.ctx, p.Parent())
+	if err != nil {
+		return err
+	}
+	trashed, taker := "folder", "file"
+	if alive != jfs.KindFile {
+		trashed, taker = taker, trashed
+	}
+	for _, e := range children {
+		if !e.Deleted.IsZero() && e.Kind != alive && record.Fold(e.Path) == record.Fold(p.Name()) {
+			return &jfs.Error{Op: "restore", Path: p, Class: record.ClassKindConflict, Message: fmt.Sprintf(
+				"a %[2]s has taken the name of the %[1]s in the trash; rename the %[2]s, in a mount by jfuse or the web interface, and restore again", trashed, taker)}
+		}
+	}
+	return nil
 }

@@ -34,6 +34,9 @@ func (f *fakeTrash) Restore(context.Context, jfs.Path) error { return nil }
 func (f *fakeTrash) RestoreDir(context.Context, jfs.Path, time.Time) (int64, error) {
 	return 0, nil
 }
+func (f *fakeTrash) List(context.Context, jfs.Path) (jfs.Info, []jfs.Entry, error) {
+	return jfs.Info{}, nil, nil
+}
 func (f *fakeTrash) EmptyTrash(context.Context) (files, folders int64, err error) {
 	return 0, 0, f.call("purge", "")
 }
