@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 )
 
 // readDoc returns a file of the project.
@@ -186,6 +187,20 @@ func help(t *testing.T, name string) string {
 		t.Fatalf("%s --help: %v\n%s", name, err, out)
 	}
 	return string(out)
+}
+
+// TestHelpFits holds every help to the width of a terminal, and its flags to names
+// for their values: a word in lower case is a value, or a type.
+func TestHelpFits(t *testing.T) {
+	value := regexp.MustCompile(`^ +(-\w, )?--[a-z-]+ [a-z]+ `)
+	for _, name := range append(programs(t), "jottasync", "jottarestore") {
+		for line := range strings.Lines(help(t, name)) {
+			line = strings.TrimSuffix(line, "\n")
+			if n := utf8.RuneCountInString(line); n > 80 || value.MatchString(line) {
+				t.Errorf("%s --help: %d characters: %s", name, n, line)
+			}
+		}
+	}
 }
 
 var (

@@ -50,10 +50,14 @@ proposed as a move on the service, which keeps its older revisions and its publi
 link, and sends nothing. New files then come after all that is not new. What is
 moved away is not deleted, nor does it count for --max-delete.`
 	cmd.Example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
-  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune | jput | jrm
-  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune --track-renames | jput | jrm
-  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --format combined | grep -v '^='
-  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --reverse | jget -C ~/photos
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune | jput |
+      jrm
+  jwalk ~/photos | jhash |
+      jdiff --dest /Jotta/Archive/photos --prune --track-renames | jput | jrm
+  jwalk ~/photos | jhash |
+      jdiff --dest /Jotta/Archive/photos --format combined | grep -v '^='
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --reverse |
+      jget -C ~/photos
   jwalk ~/photos | jhash | jdiff - saved.ndjson --format combined
   jdiff today.ndjson yesterday.ndjson --format combined`
 	var o options
@@ -66,7 +70,7 @@ moved away is not deleted, nor does it count for --max-delete.`
 	f.BoolVar(&o.TrackRenames, "track-renames", false, "with --prune: move what is gone to where its content is new")
 	f.StringVar(&o.maxDelete, "max-delete", o.MaxDelete.String(), "with --prune: propose no deletion at all beyond `N|P%` entries")
 	f.Int64Var(&o.Base, "max-delete-base", 0, "the share in --max-delete is of at most `N` entries (default: of all that are stored)")
-	f.StringVar(&o.format, "format", "ndjson", "write `ndjson`, or combined: one symbol (= + - * !) and path a line")
+	f.StringVar(&o.format, "format", "ndjson", "write `FORMAT`: ndjson, or combined: one symbol (= + - * !) and path a line")
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
 

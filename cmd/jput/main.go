@@ -58,7 +58,8 @@ JOTTA_ENDPOINT names another server.`
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jput --bwlimit "08:00,512k 23:00,off" < plan.ndjson | tee done.ndjson
   set -o pipefail; pg_dump db | jput --to /Jotta/Archive/db.sql -
-  jput -n < plan.ndjson | jq -r 'select(.status == "skipped") | .action + " " + .path'`
+  jput -n < plan.ndjson | jq -r 'select(.status == "skipped") |
+      .action + " " + .path'`
 
 func main() {
 	cmd := command.New("jput", "upload what a plan says, in parallel, or a stream")

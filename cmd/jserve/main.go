@@ -55,9 +55,12 @@ that are cut off can be resumed. It then exits 0.
 GET /_jserve/stats tells how many requests of each kind were served, and how many
 bytes came and went; from this machine it needs no password.`
 
-const example = `  JSERVE_PASSWORD=secret jserve --data ~/jserve --listen 127.0.0.1:7070 --user me
-  JOTTA_ENDPOINT=http://127.0.0.1:7070 JOTTACLOUD_USERNAME=me JOTTACLOUD_PASSWORD=secret jls /Jotta/Archive
-  HTTPS_PROXY=http://127.0.0.1:7071 rclone --ca-cert ca.pem lsd remote:   # jserve --proxy 127.0.0.1:7071
+const example = `  export JSERVE_PASSWORD=secret
+  jserve --data ~/jserve --listen 127.0.0.1:7070 --user me
+  JOTTA_ENDPOINT=http://127.0.0.1:7070 JOTTACLOUD_USERNAME=me \
+      JOTTACLOUD_PASSWORD=secret jls /Jotta/Archive
+  jserve --data ~/jserve --user me --proxy 127.0.0.1:7071
+  HTTPS_PROXY=http://127.0.0.1:7071 rclone --ca-cert ca.pem lsd remote:
   curl -s http://127.0.0.1:7070/_jserve/stats | jq .requests`
 
 // options are the flags.
@@ -90,8 +93,8 @@ func main() {
 	f.StringVar(&o.externalURL, "external-url", "", "`URL` that clients reach the server by, if not what they ask for")
 	f.StringVar(&o.proxy, "proxy", "", "be an HTTP proxy on `ADDR`, too, that answers for the service's host names")
 	f.StringVar(&o.proxyReadyFile, "proxy-ready-file", "", "write the proxy's address to `FILE`, before --ready-file")
-	f.DurationVar(&o.tokenTTL, "token-ttl", time.Hour, "let access tokens expire after this long")
-	f.DurationVar(&o.latency, "latency", 0, "wait this long before each answer")
+	f.DurationVar(&o.tokenTTL, "token-ttl", time.Hour, "let access tokens expire after `DURATION`")
+	f.DurationVar(&o.latency, "latency", 0, "wait `DURATION` before each answer")
 	o.declare(cmd)
 	if err := f.MarkHidden("latency"); err != nil {
 		panic(err) // it is declared above

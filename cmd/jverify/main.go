@@ -31,7 +31,8 @@ last backup, passes through unchanged. A file that changes meanwhile leaves with
 the status "skipped" and the reason "changing".`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jverify
-  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jverify --slice $(date +%d)/31`
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos |
+      jverify --slice $(date +%d)/31`
 
 type options struct {
 	transfer.VerifyOptions

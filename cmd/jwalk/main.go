@@ -34,7 +34,8 @@ A folder that cannot be read, or whose .jottaignore cannot be, gets a record
 with an error and is not listed; the rest is, and jwalk exits 1.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
-  jwalk --exclude '*.tmp' --exclude /cache/ ~/work | jq -r 'select(.ignored).path'
+  jwalk --exclude '*.tmp' --exclude /cache/ ~/work |
+      jq -r 'select(.ignored).path'
   jwalk --explain build/a.o ~/work`
 
 type flags struct {

@@ -19,6 +19,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -117,6 +118,7 @@ func (c *Command) execute(ctx context.Context, run func(context.Context, *Env) e
 	}
 	c.cobra.Example = c.Example
 	c.cobra.ValidArgs = c.Verbs
+	cobra.AddTemplateFunc("fill", fill)
 	c.cobra.SetHelpTemplate(helpTemplate)
 	help := &firstError{Writer: os.Stdout}
 	c.cobra.SetOut(help)
@@ -162,7 +164,7 @@ func (c *Command) sharedFlags() {
 	f := c.cobra.Flags()
 	f.VarPF(&c.env.verbose, "verbose", "v", "say more on standard error; twice for details").NoOptDefVal = "true"
 	f.BoolVarP(&c.env.quiet, "quiet", "q", false, "say nothing but errors, not even progress")
-	f.StringVar(&c.env.logFormat, "log-format", "text", "messages as `text` or json")
+	f.StringVar(&c.env.logFormat, "log-format", "text", "write messages as `FORMAT`: text or json")
 	f.BoolVar(&c.version, "version", false, "print the version and exit")
 	f.BoolVar(&c.man, "man", false, "print the man page and exit")
 	f.StringVar(&c.shell, "completion", "", "print the completion script for `SHELL` (bash, zsh, fish) and exit")
@@ -175,16 +177,51 @@ const helpTemplate = `{{.Name}} - {{.Short}}
 Usage:
   {{.UseLine}}
 
-{{trimTrailingWhitespaces .Long}}
+{{fill .Long}}
 
 Flags:
-{{trimTrailingWhitespaces .LocalFlags.FlagUsages}}
+{{trimTrailingWhitespaces (.LocalFlags.FlagUsagesWrapped 80)}}
 {{if .Example}}
 Examples:
 {{trimTrailingWhitespaces .Example}}
 {{end}}
 Exit codes:
 ` + exitTable
+
+// helpWidth is the width of a terminal that nobody has made wider.
+const helpWidth = 80
+
+// fill breaks the lines of paragraphs anew, so that none is wider than a terminal.
+// Indented lines stay as they are.
+func fill(text string) string {
+	var b strings.Builder
+	width := 0 // of the line so far
+	for line := range strings.Lines(strings.TrimSpace(text)) {
+		if line == "\n" || line[0] == ' ' {
+			if width > 0 {
+				b.WriteByte('\n')
+			}
+			b.WriteString(line)
+			width = 0
+			continue
+		}
+		for word := range strings.FieldsSeq(line) {
+			n := utf8.RuneCountInString(word)
+			switch {
+			case width == 0:
+			case width+1+n > helpWidth:
+				b.WriteByte('\n')
+				width = 0
+			default:
+				b.WriteByte(' ')
+				width++
+			}
+			b.WriteString(word)
+			width += n
+		}
+	}
+	return b.String()
+}
 
 func (c *Command) writeMan(w io.Writer) error {
 	c.cobra.Long += "\n\n# EXIT STATUS\n\n```\n" + exitTable + "```\n"

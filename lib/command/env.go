@@ -278,7 +278,7 @@ func (e *Env) Source(body func(out *record.Writer) error) error {
 	closeErr := out.Close()
 	switch n := out.Errors(); {
 	case own > 0:
-		err = errors.Join(err, Exit(ExitPartial, fmt.Errorf("%d of the entries failed; each is named above", own)))
+		err = errors.Join(err, Exit(ExitPartial, errors.New(record.Count(int64(own), "entry failed; it is named above", "entries failed; each is named above"))))
 	case n > 0:
 		err = errors.Join(err, Exit(ExitPartial, errors.New(""))) // whoever found them has said so
 	}
@@ -290,10 +290,22 @@ func (e *Env) tell(r *record.Record) {
 	e.Errorf("%s: %s", record.Printable(r.Path), record.Printable(r.Error.Message))
 }
 
+// maxMalformed is how many malformed lines of a stream are named. What has more is
+// no stream, and how many there are is said at its end.
+const maxMalformed = 10
+
 // Reader returns a reader of the stream r that reports malformed lines.
 func (e *Env) Reader(r io.Reader) *record.Reader {
 	in := record.NewReader(r)
-	in.Malformed = func(err error) { e.Errorf("%v", err) }
+	told := 0
+	in.Malformed = func(err error) {
+		switch told++; {
+		case told <= maxMalformed:
+			e.Errorf("%v", err)
+		case told == maxMalformed+1:
+			e.Errorf("more malformed lines, which are only counted; is this a stream of records?")
+		}
+	}
 	return in
 }
 

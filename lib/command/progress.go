@@ -7,6 +7,8 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
+
+	"jottatools/lib/record"
 )
 
 // Progress draws one line with files, bytes, rate and time left on standard
@@ -88,7 +90,7 @@ func (p *Progress) update(change func()) {
 		return
 	}
 	change()
-	files := fmt.Sprintf("%d files", p.files)
+	files := record.Count(p.files, "file", "files")
 	if p.ofFiles > 0 {
 		files = fmt.Sprintf("%d/%d files", p.files, p.ofFiles)
 	}

@@ -55,10 +55,32 @@ func row(line []byte) string {
 	if r.Link != "" && r.Error == nil {
 		text = r.Link + "  " + path
 	}
+	if version := version(&r); version != "" {
+		text += "  (" + version + ")"
+	}
 	if r.Error != nil {
 		text += ": " + r.Error.Message
 	}
 	return record.Printable(text) + "\n"
+}
+
+// version says which revision of a file a listing means, and when the entry went
+// to the trash, as far as it says.
+func version(r *record.Record) string {
+	const layout = "2006-01-02 15:04:05"
+	var parts []string
+	switch {
+	case r.Action != "":
+		return "" // people look for what became of it
+	case r.Revision > 0 && !r.Uploaded.IsZero():
+		parts = append(parts, fmt.Sprintf("revision %d, of %s", r.Revision, r.Uploaded.Local().Format(layout)))
+	case r.Revision > 0:
+		parts = append(parts, fmt.Sprintf("revision %d", r.Revision))
+	}
+	if !r.Deleted.IsZero() {
+		parts = append(parts, "deleted "+r.Deleted.Local().Format(layout))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // Bytes returns a number of bytes as people read it, such as "1.5 KiB".

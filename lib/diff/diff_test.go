@@ -156,7 +156,7 @@ func TestPrune(t *testing.T) {
 		{"ignored is not gone", "a=x !b=y !c/", "a=x b=y c/ c/d=z", "none a same\nnone b ignored\nnone c ignored", Options{MaxDelete: all}, ""},
 		{"unless asked for", "a=x !b=y !c/", "a=x b=y c/ c/d=z", "none a same\nnone b ignored\nnone c ignored\ndelete b gone\ndelete c gone\ndelete c/d gone", Options{MaxDelete: all, PruneIgnored: true}, ""},
 		{"a link hides what is behind it", "a=x >b", "a=x b/ b/c=y", "none a same\nnone b symlink", Options{MaxDelete: all}, ""},
-		{"a share of what was stored when all was well", "x=1 y=2", "a=3 x=1 y=2", "none x same\nnone y same", Options{MaxDelete: record.Limit{N: 50, Percent: true}, Base: 1}, "of 1 entries"},
+		{"a share of what was stored when all was well", "x=1 y=2", "a=3 x=1 y=2", "none x same\nnone y same", Options{MaxDelete: record.Limit{N: 50, Percent: true}, Base: 1}, "of 1 entry that"},
 		{"a new file is changing: perhaps what is gone", "a=x ~b=y", "a=x c=y", "none a same\nnone b changing", Options{MaxDelete: all}, "not stored yet"},
 		{"a changing file is there", "a=x ~b=y", "a=x b=z", "none a same\nnone b changing", Options{MaxDelete: all}, ""},
 		{"normalised by the service", "a=x e\u0301/ e\u0301/f=1", "a=x \u00e9/ \u00e9/f=1 \u00e9/gone=2", "none a same\nmkdir e\u0301 new\nput e\u0301/f new\ndelete \u00e9/gone gone", Options{MaxDelete: all}, ""},

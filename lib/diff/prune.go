@@ -57,10 +57,10 @@ func (p *plan) prune(doomed *record.Sorter) error {
 		return withheld(n, &BrakeError{"it has no file at all; is it mounted?"})
 	case p.unsaved > 0:
 		// What is gone may have been renamed to what is changing.
-		return withheld(n, &BrakeError{fmt.Sprintf("%d new files in it were changing and are not stored yet; run it again", p.unsaved)})
+		return withheld(n, &BrakeError{record.Count(int64(p.unsaved), "new file in it was changing and is not stored yet; run it again", "new files in it were changing and are not stored yet; run it again")})
 	case p.opts.MaxDelete.Exceeded(n, base):
 		return withheld(n, &BrakeError{fmt.Sprintf(
-			"of %d entries that is more than --max-delete %v allows; if it is right, give a higher limit", base, p.opts.MaxDelete)})
+			"of %s that is more than --max-delete %v allows; if it is right, give a higher limit", record.Count(base, "entry", "entries"), p.opts.MaxDelete)})
 	}
 	return p.emitAll(doomed.Sorted())
 }
@@ -74,7 +74,7 @@ type WithheldError struct {
 
 // Error returns the number and the reason.
 func (e *WithheldError) Error() string {
-	return fmt.Sprintf("%v: %d entries are gone from the source, but %v", ErrWithheld, e.Deletions, e.Reason)
+	return fmt.Sprintf("%v: %s gone from the source, but %v", ErrWithheld, record.Count(e.Deletions, "entry is", "entries are"), e.Reason)
 }
 
 // Unwrap returns ErrWithheld and the reason.

@@ -244,13 +244,13 @@ func (r *Reader) Whole() error {
 	case r.fault != nil:
 		return fmt.Errorf("%w (line %d: %w); run the command before this one again", ErrTruncated, r.line, r.fault)
 	case r.bad > 0:
-		return fmt.Errorf("%w: %d of %d lines could not be read", ErrMalformed, r.bad, r.line)
+		return fmt.Errorf("%w: %d of %s could not be read", ErrMalformed, r.bad, Count(int64(r.line), "line", "lines"))
 	case r.end == nil:
-		return fmt.Errorf("%w (after %d records); run the command before this one again", ErrTruncated, r.read)
+		return fmt.Errorf("%w (after %s); run the command before this one again", ErrTruncated, Count(int64(r.read), "record", "records"))
 	case !r.end.Complete:
 		return fmt.Errorf("%w by %s; see what it reported and run it again", ErrIncomplete, r.stage())
 	case r.end.Records != r.read:
-		return fmt.Errorf("%w: %d records read, %d announced by %s", ErrMiscounted, r.read, r.end.Records, r.stage())
+		return fmt.Errorf("%w: %s read, %d announced by %s", ErrMiscounted, Count(int64(r.read), "record", "records"), r.end.Records, r.stage())
 	}
 	return nil
 }
