@@ -11,6 +11,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -18,7 +19,9 @@ import (
 	"syscall"
 	"time"
 
+	"jottatools/lib/auth"
 	"jottatools/lib/command"
+	"jottatools/lib/connect"
 	"jottatools/lib/record"
 	"jottatools/lib/report"
 )
@@ -34,8 +37,10 @@ error. With -v it names each entry that something was done about.
 
 "jreport status REPORT…" prints reports, those of --source and --dest if these are
 given, and exits 1 unless all are complete.`
-	cmd.Example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput | jreport --file photos.json
-  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jreport --dry-run
+	cmd.Example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput |
+      jreport --file photos.json
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos |
+      jreport --dry-run
   jreport status photos.json`
 	var o options
 	f := cmd.Flags()
@@ -44,7 +49,8 @@ given, and exits 1 unless all are complete.`
 	f.StringVar(&o.source, "source", "", "the `DIR` that the report is about")
 	f.StringVar(&o.dest, "dest", "", "the `REMOTE` folder that the report is about")
 	f.StringVar(&o.started, "started", "", "when the run began, an RFC 3339 `TIME` (default now)")
-	f.StringVar(&o.proof, "proof", "", "the records are not of a backup but compare it: `all` of it by MD5, or slice N/OF as jverify did")
+	f.StringVar(&o.proof, "proof", "", "the records are not of a backup but compare `WHAT` is stored: all of it by MD5, or slice N/OF as jverify did")
+	f.BoolVar(&o.local, "local", false, "the service is a jserve of this machine's own, started for the run")
 	f.BoolVar(&o.restore, "restore", false, "the run goes from the service to the disk")
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "the records are a plan: print it, and keep no report")
 	f.BoolVar(&o.json, "json", false, "print reports as JSON")
@@ -63,11 +69,11 @@ given, and exits 1 unless all are complete.`
 
 type options struct {
 	file, previous, source, dest, started, proof string
-	dryRun, json, restore                        bool
+	dryRun, json, restore, local                 bool
 }
 
 func run(env *command.Env, o options) error {
-	r := report.Report{Restore: o.restore, Source: o.source, Dest: o.dest, Started: time.Now().UTC()}
+	r := report.Report{Restore: o.restore, Source: o.source, Dest: o.dest, Account: o.account(), Started: time.Now().UTC()}
 	if o.started != "" {
 		started, err := time.Parse(time.RFC3339, o.started)
 		if err != nil {
@@ -93,6 +99,27 @@ func run(env *command.Env, o options) error {
 		return err
 	})
 	return errors.Join(err, tell(env, &r, o))
+}
+
+// account returns whose account the programs of the run use. It stands in the
+// report for people: trouble with it is what the others fail of, and tell.
+func (o *options) account() report.Account {
+	if o.local {
+		return report.Account{Server: report.Local}
+	}
+	settings, err := connect.Settings("")
+	if err != nil {
+		return report.Account{}
+	}
+	a := report.Account{Server: cmp.Or(settings.Endpoint, "Jottacloud"), Profile: settings.Profile}
+	login := connect.Login(settings)
+	credentials, _ := auth.Find(login)
+	if basic, ok := credentials.(*auth.Basic); ok {
+		a.User, a.Profile = basic.User(), ""
+	} else if info, err := auth.Look(login); err == nil && info.Service != "" {
+		a = report.Account{Server: cmp.Or(info.Endpoint, info.Service), User: info.Username, Profile: info.Profile}
+	}
+	return a
 }
 
 // load returns the report of the run before. One that cannot be read is
@@ -151,6 +178,7 @@ func prove(env *command.Env, o options) error {
 		if r == nil {
 			r = &report.Report{Version: 1, Source: o.source, Dest: o.dest}
 		}
+		r.Account = o.account()
 		problem = check.Finish(r, in, time.Now())
 		if o.file != "" {
 			err = errors.Join(err, r.Save(o.file))
@@ -181,6 +209,9 @@ func status(env *command.Env, o options) error {
 	incomplete, found := false, 0
 	for _, name := range env.Args[1:] {
 		r, err := report.Load(name)
+		if errors.Is(err, report.ErrNoReport) {
+			return command.Exit(command.ExitInput, err)
+		}
 		if err != nil {
 			return err
 		}

@@ -184,6 +184,9 @@ func (b *Basic) Authorize(_ context.Context, req *http.Request) error {
 	return nil
 }
 
+// User returns the user name.
+func (b *Basic) User() string { return b.user }
+
 // Refused says what to do when the service does not take the password.
 func (b *Basic) Refused() string {
 	return "the service refused the user name and the password; check them, or log in with jlogin: Jottacloud takes no passwords from accounts with two-factor login"

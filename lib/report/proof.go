@@ -78,7 +78,7 @@ func (c *Check) Finish(r *Report, in *record.Reader, now time.Time) (problem str
 		return "nothing is proven, for the run did not see the whole tree"
 	case n > 0:
 		p.Failed, p.Unproven, p.Omitted = now, c.Unproven, c.Omitted
-		return fmt.Sprintf("%d entries are not proven to be stored as they are on disk", n)
+		return record.Count(n, "entry is not proven to be stored as it is on disk", "entries are not proven to be stored as they are on disk")
 	}
 	p.Failed, p.Unproven, p.Omitted = time.Time{}, nil, 0
 	if c.Slice == nil {
@@ -107,7 +107,7 @@ func (c *Check) Summary() string {
 	if c.Slice != nil {
 		how = fmt.Sprintf("read back, slice %v", c.Slice)
 	}
-	return fmt.Sprintf("%d files, %s: proven, %s", c.Files, bytes(c.Bytes), how)
+	return fmt.Sprintf("%s, %s: proven, %s", record.Count(c.Files, "file", "files"), bytes(c.Bytes), how)
 }
 
 // Why says in a line why an entry is not proven.

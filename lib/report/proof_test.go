@@ -92,11 +92,11 @@ func TestProofFinish(t *testing.T) {
 		{"another slice", verified + end("1", "0", "true"), &record.Slice{N: 2, Of: 3}, "", Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: before, 2: now}}},
 		{"the same slice", verified + end("1", "0", "true"), &record.Slice{N: 1, Of: 3}, "", Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: now}}},
 		{"cut otherwise", verified + end("1", "0", "true"), &record.Slice{N: 1, Of: 1}, "", Proof{Compared: before, Slices: 1, Read: map[int]time.Time{1: now}}},
-		{"changed", changed + end("1", "0", "true"), nil, "1 entries are not proven", Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: before}, Failed: now, Unproven: []Entry{{Path: "f", Reason: record.ReasonChanged}}}},
+		{"changed", changed + end("1", "0", "true"), nil, "1 entry is not proven", Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: before}, Failed: now, Unproven: []Entry{{Path: "f", Reason: record.ReasonChanged}}}},
 		{"cut short", same, nil, "did not see the whole tree", old()},
 		{"incomplete", same + end("1", "0", "false"), nil, "did not see the whole tree", old()},
 		{"an error that is not seen", same + end("1", "1", "true"), nil, "did not see the whole tree", old()},
-		{"cut short and changed", changed, nil, "1 entries are not proven", Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: before}, Failed: now, Unproven: []Entry{{Path: "f", Reason: record.ReasonChanged}}}},
+		{"cut short and changed", changed, nil, "1 entry is not proven", Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: before}, Failed: now, Unproven: []Entry{{Path: "f", Reason: record.ReasonChanged}}}},
 	} {
 		r := &Report{Proof: old(), Unfinished: before}
 		c := Check{Slice: test.slice}

@@ -36,6 +36,7 @@ type Report struct {
 	Restore bool      `json:"restore,omitempty"` // the run went from the service to the disk
 	Source  string    `json:"source"`
 	Dest    string    `json:"dest"`
+	Account Account   `json:"account,omitzero"` // where the remote one of both is
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
 
@@ -65,6 +66,32 @@ type Report struct {
 	Omitted   int64   `json:"not_stored_omitted,omitempty"`
 }
 
+// Account says whose account the run used, and where: as the programs of the run
+// were told, whether or not the service agreed.
+type Account struct {
+	Server  string `json:"server"`            // "Jottacloud", another service's name, the address of a server, or "local": a jserve of the machine's own
+	User    string `json:"user,omitempty"`    // as far as is known
+	Profile string `json:"profile,omitempty"` // of the login, unless there is a password
+}
+
+// Local is the Server of runs with --local.
+const Local = "local"
+
+// String describes the account in a few words.
+func (a Account) String() string {
+	if a.Server == Local {
+		return "this machine (--local), not Jottacloud"
+	}
+	var who []string
+	if a.User != "" {
+		who = append(who, "user "+a.User)
+	}
+	if a.Profile != "" {
+		who = append(who, "profile "+a.Profile)
+	}
+	return strings.Join(append([]string{a.Server}, who...), ", ")
+}
+
 // Counts says how many entries there were of each fate. Bytes are those of file
 // content.
 type Counts struct {
@@ -77,6 +104,7 @@ type Counts struct {
 	Fetched      int64 `json:"fetched,omitempty"`
 	Linked       int64 `json:"linked,omitempty"` // symbolic links made
 	Kept         int64 `json:"kept,omitempty"`   // local files that are newer than what is stored, or not stored at all
+	Newer        int64 `json:"newer,omitempty"`  // of those kept: the ones that are newer
 	Touched      int64 `json:"touched"`
 	Moved        int64 `json:"moved"` // on the service, without sending
 	Made         int64 `json:"made"`  // folders
@@ -147,6 +175,7 @@ func (r *Report) Add(rec *record.Record) {
 		r.notStored(rec)
 	case rec.Reason == record.ReasonNewer:
 		c.Kept++
+		c.Newer++
 		r.notStored(rec)
 	case rec.Action == record.ActionNone:
 		if rec.Kind == record.KindFile {
@@ -225,6 +254,9 @@ func (r *Report) Finish(in *record.Reader, previous *Report, now time.Time) {
 // while a run goes on, when it began.
 const unfinished = ".unfinished"
 
+// ErrNoReport says that a file is not a report.
+var ErrNoReport = errors.New("it is not a report")
+
 // Load reads a report. There being none yet is no error: it returns nil. A file
 // beside it whose name ends in ".unfinished" says since when a run is going on, or
 // has been when it was killed.
@@ -238,7 +270,7 @@ func Load(name string) (*Report, error) {
 	}
 	r, err := parse(b)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a report: %w", name, err)
+		return nil, fmt.Errorf("%s: %w: %w", name, ErrNoReport, err)
 	}
 	if b, err := read(name+unfinished, 100); err == nil {
 		r.Unfinished, err = time.Parse(time.RFC3339, strings.TrimSpace(string(b)))

@@ -59,10 +59,10 @@ func TestWhatIsNotStored(t *testing.T) {
 		listed           int
 		problem          string
 	}{
-		{"failed", `{"kind":"file","path":"f","size":1,"action":"put","status":"failed","error":{"class":"quota","message":"full"}}` + "\n", end("10", "1", "true"), 1, "1 entries not stored"},
-		{"changing", `{"kind":"file","path":"f","size":1,"action":"none","reason":"changing","status":"skipped"}` + "\n", end("10", "0", "true"), 1, "1 entries left to the next run"},
-		{"blocked", `{"kind":"file","path":"f","size":1,"action":"none","reason":"blocked","status":"skipped"}` + "\n", end("10", "0", "true"), 1, "1 entries left to the next run"},
-		{"planned only", `{"kind":"file","path":"f","size":1,"action":"put","reason":"new"}` + "\n", end("10", "0", "true"), 1, "1 entries not stored"},
+		{"failed", `{"kind":"file","path":"f","size":1,"action":"put","status":"failed","error":{"class":"quota","message":"full"}}` + "\n", end("10", "1", "true"), 1, "1 entry not stored"},
+		{"changing", `{"kind":"file","path":"f","size":1,"action":"none","reason":"changing","status":"skipped"}` + "\n", end("10", "0", "true"), 1, "1 entry left to the next run"},
+		{"blocked", `{"kind":"file","path":"f","size":1,"action":"none","reason":"blocked","status":"skipped"}` + "\n", end("10", "0", "true"), 1, "1 entry left to the next run"},
+		{"planned only", `{"kind":"file","path":"f","size":1,"action":"put","reason":"new"}` + "\n", end("10", "0", "true"), 1, "1 entry not stored"},
 		{"incomplete", "", end("9", "0", "false"), 0, "did not see the whole tree"},
 		{"cut", "", "", 0, "did not see the whole tree"},
 		{"miscounted", "", end("10", "0", "true"), 0, "did not see the whole tree"},

@@ -16,21 +16,26 @@ func (r *Report) Summary() string {
 	c := &r.Counts
 	var did []string
 	for _, part := range []struct {
-		n    int64
-		what string
+		n         int64
+		one, many string
 	}{
-		{c.Uploaded, "uploaded"}, {c.Fetched, "fetched"}, {c.Linked, "symbolic links made"}, {c.Deduplicated, "already on the service"}, {c.Touched, "touched"}, {c.Moved, "moved"}, {c.Made, "folders made"},
-		{c.Deleted, "deleted"}, {c.Same, "unchanged"}, {c.Kept, "local ones kept"},
+		{c.Uploaded, "uploaded", "uploaded"}, {c.Fetched, "fetched", "fetched"},
+		{c.Linked, "symbolic link made", "symbolic links made"}, {c.Deduplicated, "already on the service", "already on the service"},
+		{c.Touched, "touched", "touched"}, {c.Moved, "moved", "moved"}, {c.Made, "folder made", "folders made"},
+		{c.Deleted, "deleted", "deleted"}, {c.Same, "unchanged", "unchanged"}, {c.Kept, "local one kept", "local ones kept"},
 	} {
 		if part.n > 0 {
-			did = append(did, fmt.Sprintf("%d %s", part.n, part.what))
+			did = append(did, record.Count(part.n, part.one, part.many))
 		}
 	}
-	text := fmt.Sprintf("%d files, %s", c.Files, bytes(c.Bytes))
+	text := record.Count(c.Files, "file", "files") + ", " + bytes(c.Bytes)
 	if len(did) > 0 {
 		text += ": " + strings.Join(did, ", ")
 	}
-	text += fmt.Sprintf("; %s %s in %s", bytes(c.Sent), r.choose("sent", "fetched"), r.Ended.Sub(r.Started).Round(100*time.Millisecond))
+	text += fmt.Sprintf("; %s %s", bytes(c.Sent), r.choose("sent", "fetched"))
+	if !r.Started.IsZero() {
+		text += fmt.Sprintf(" in %s", r.Ended.Sub(r.Started).Round(100*time.Millisecond))
+	}
 	if left := r.leftOut(); left != "" {
 		text += "\n" + left
 	}
@@ -42,11 +47,11 @@ func (r *Report) leftOut() string {
 	c := &r.Counts
 	var parts []string
 	for _, part := range []struct {
-		n    int64
-		what string
-	}{{c.Ignored, "ignored"}, {c.Symlinks, "symbolic links"}, {c.Special, "special files"}} {
+		n         int64
+		one, many string
+	}{{c.Ignored, "ignored", "ignored"}, {c.Symlinks, "symbolic link", "symbolic links"}, {c.Special, "special file", "special files"}} {
 		if part.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+			parts = append(parts, record.Count(part.n, part.one, part.many))
 		}
 	}
 	if len(parts) == 0 {
@@ -65,17 +70,17 @@ func (r *Report) Problems() (text string, failed bool) {
 	c := &r.Counts
 	var parts []string
 	if n := c.Failed + c.Pending; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d entries not %s", n, r.choose("stored", "restored")))
+		parts = append(parts, record.Count(n, "entry", "entries")+" not "+r.choose("stored", "restored"))
 	}
 	if r.Incomplete != "" {
 		parts = append(parts, "the run did not see the whole tree")
 	}
 	failed = len(parts) > 0
-	if c.Kept > 0 && len(r.NotStored) > 0 {
-		parts, failed = append(parts, "newer local files were left as they are"), true
+	if c.Newer > 0 {
+		parts, failed = append(parts, record.Count(c.Newer, "newer local file", "newer local files")+" left as on disk"), true
 	}
 	if n := c.Changing + c.Blocked; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d entries left to the next run", n))
+		parts = append(parts, record.Count(n, "entry", "entries")+" left to the next run")
 	}
 	if len(parts) == 0 {
 		parts, failed = append(parts, "some entries could not be read"), true
@@ -97,6 +102,9 @@ func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MS
 func (r *Report) WriteStatus(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s -> %s\n", record.Printable(r.Source), record.Printable(r.Dest))
+	if r.Account != (Account{}) {
+		fmt.Fprintf(&b, "  %s: %s\n", r.choose("to", "from"), record.Printable(r.Account.String()))
+	}
 	fmt.Fprintf(&b, "  last %s whole: %s\n", r.choose("stored", "restored"), r.lastComplete())
 	if !r.Restore {
 		b.WriteString(r.Proof.status())
@@ -117,7 +125,7 @@ func (r *Report) WriteStatus(w io.Writer) error {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
 	if r.Withheld > 0 {
-		fmt.Fprintf(&b, "  %d deletions were withheld by a brake; nothing was deleted\n", r.Withheld)
+		fmt.Fprintf(&b, "  %s withheld by a brake; nothing was deleted\n", record.Count(r.Withheld, "deletion was", "deletions were"))
 	}
 	if r.Incomplete != "" {
 		fmt.Fprintf(&b, "  the run did not see the whole tree: %s\n", record.Printable(r.Incomplete))
