@@ -60,7 +60,13 @@ func kept(info jfs.Info) []jfs.Revision {
 // What has changed since t costs one request for each file, jobs at a time.
 func At(ctx context.Context, service Lister, tops []Top, t time.Time, jobs int, emit Emit) error {
 	h := newHistory(ctx, service, jobs)
-	f := folders{emit: emit}
+	files, since := 0, time.Time{} // listed; the first revision of those that were not there yet
+	f := folders{emit: func(r *record.Record) error {
+		if r.Kind == record.KindFile {
+			files++
+		}
+		return emit(r)
+	}}
 	settle := func(r *record.Record) error {
 		switch {
 		case r.Kind != record.KindFile:
@@ -77,6 +83,9 @@ func At(ctx context.Context, service Lister, tops []Top, t time.Time, jobs int, 
 			case err != nil:
 				r.Error = err
 			case then == nil:
+				if first := oldest(info).Updated; since.IsZero() || first.Before(since) {
+					since = first
+				}
 				return f.file(r.Path, nil)
 			default:
 				then.Describe(r)
@@ -89,7 +98,18 @@ func At(ctx context.Context, service Lister, tops []Top, t time.Time, jobs int, 
 			return cmp.Or(h.close(), err)
 		}
 	}
-	return cmp.Or(h.close(), f.close())
+	if err := cmp.Or(h.close(), f.close()); err != nil || files > 0 || since.IsZero() {
+		return err
+	}
+	const layout = "2006-01-02 15:04:05 MST"
+	return &jfs.Error{Op: "list", Path: tops[0].Remote, Class: record.ClassNotFound, Message: fmt.Sprintf(
+		"no file of it was there on %s; the first is from %s", t.Local().Format(layout), since.Local().Format(layout))}
+}
+
+// oldest returns the oldest revision of a file that the service keeps.
+func oldest(info jfs.Info) jfs.Revision {
+	all := kept(info)
+	return all[len(all)-1]
 }
 
 // wasThere reports whether something that came at the time when was there at t.
