@@ -14,6 +14,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -58,7 +59,8 @@ With --dry-run nothing is fetched, nor the service or DIR looked at. What would 
 done leaves with the status "skipped".`
 
 const example = `  jls /Jotta/Archive/photos | jget -C ~/photos
-  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --reverse | jget -C ~/photos
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --reverse |
+      jget -C ~/photos
   jls --at 2026-01-31T12:00 /Jotta/Archive/photos | jget -C ~/photos-then
   jls /Jotta/Archive/nas | jget -C /srv --metadata nas.ndjson.zst
   jget -C ~/music /Jotta/Archive/music/bach /Jotta/Archive/music/pärt
@@ -97,11 +99,16 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	if err != nil {
 		return command.Usagef("%v", err)
 	}
+	if fi, err := os.Stat(o.dir); err == nil && !fi.IsDir() {
+		return command.Usagef("-C %s: it is not a folder", o.dir)
+	}
+	var cut error // of the metadata
 	if o.metadata != "" {
-		sorted, err := saved(env, o.metadata)
+		sorted, whole, err := saved(env, o.metadata)
 		if err != nil {
 			return err
 		}
+		cut = whole
 		defer sorted.Close()
 		o.Metadata = sorted.Sorted
 	}
@@ -135,7 +142,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	if kept != nil {
 		err = errors.Join(err, command.Exit(command.ExitLimit, kept))
 	}
-	return err
+	return errors.Join(err, cut)
 }
 
 // named lists what the arguments name.
@@ -150,17 +157,23 @@ func (o *options) named(ctx context.Context, client *jfs.Client, tops []list.Top
 	return emit(rec)
 }
 
-// saved reads a saved stream into tree order.
-func saved(env *command.Env, name string) (*record.Sorter, error) {
+// saved reads a saved stream into tree order. One that is not whole is used as far
+// as it goes, and cut says so; one without any record is none.
+func saved(env *command.Env, name string) (sorted *record.Sorter, cut, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, command.Usagef("--metadata: %v", err)
+		return nil, nil, command.Usagef("--metadata: %v", err)
 	}
 	defer f.Close()
 	in := env.Reader(f)
-	sorted, err := record.Sort(in, func(*record.Record) bool { return true })
-	if whole := in.Whole(); err == nil && whole != nil {
-		env.Errorf("--metadata %s: %v; it is used as far as it goes", name, whole)
+	records := 0
+	sorted, err = record.Sort(in, func(*record.Record) bool { records++; return true })
+	whole := in.Whole()
+	switch {
+	case err != nil || whole == nil:
+		return sorted, nil, err
+	case records == 0:
+		return nil, nil, fmt.Errorf("--metadata %s: %w; nothing is fetched without a stream that jwalk has written", name, whole)
 	}
-	return sorted, err
+	return sorted, fmt.Errorf("--metadata %s: %w; it was used as far as it goes", name, whole), nil
 }
