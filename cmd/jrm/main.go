@@ -14,6 +14,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"jottatools/lib/command"
@@ -49,7 +50,8 @@ the trash of the whole account.
 With --dry-run nothing is changed. What would be done leaves with the status
 "skipped".`
 
-const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune | jput | jrm
+const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune | jput |
+      jrm
   jrm -n < plan.ndjson | jq -r 'select(.action == "delete").remote'
   jrm --max-delete 100 /Jotta/Archive/photos/2019
   jrm --restore /Jotta/Archive/photos/2019`
@@ -141,6 +143,12 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	progress := env.Progress()
 	o.Info, o.Expect, o.Progress = env.Infof, progress.Expect, progress.Add
 
+	o.Count = func(entries int64) {
+		if env.Watched() || env.Verbose() > 0 {
+			env.Sayf("%s would be deleted", record.Count(entries, "entry", "entries"))
+		}
+	}
+
 	var held *transfer.WithheldError // the rest is done all the same
 	note := func(out *record.Writer, err error) error {
 		only, ok := err.(*transfer.WithheldError)
@@ -159,6 +167,8 @@ func run(ctx context.Context, env *command.Env, o options) error {
 		})
 	}
 	switch {
+	case errors.Is(err, transfer.ErrNoPlan):
+		return command.Exit(command.ExitInput, fmt.Errorf("%w; name paths, or plan with jdiff --prune", err))
 	case held == nil:
 		return err
 	case errors.Is(held, transfer.ErrTooMany):

@@ -76,6 +76,21 @@ func LocalName(wire string) string {
 	return diskNames.encode(serviceNames.decode(wire))
 }
 
+// CheckName returns the name that a local file called local comes back with from
+// the service. The error is that of [WireName], or of class name_invalid if that is
+// another one: names that hold ‛ may stand for the same file on the service as
+// others (docs/protocol.md, section 13.2).
+func CheckName(local string) (listed string, err error) {
+	wire, err := WireName(local)
+	if err != nil {
+		return local, err
+	}
+	if listed = LocalName(wire); listed != local {
+		err = &Error{Class: record.ClassNameInvalid, Message: "the name " + quoted(local) + " would come back from the service as " + quoted(listed) + ", since ‛ quotes other characters there; rename it"}
+	}
+	return listed, err
+}
+
 // plain reports whether no rule touches the name, as is so for most.
 func plain(name string) bool {
 	for i := 0; i < len(name); i++ {

@@ -105,7 +105,7 @@ func (o *Options) place(ctx context.Context, rec *record.Record, service Service
 		return &record.Error{Class: record.ClassCaseConflict, Message: "another file of this name was given; share them one by one, with --to"}
 	}
 	taken[name] = true
-	if _, err := jfs.WireName(rec.Path); err != nil {
+	if _, err := jfs.CheckName(rec.Path); err != nil {
 		return err
 	}
 	p := o.To.Join(rec.Path)

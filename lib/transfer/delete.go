@@ -34,9 +34,13 @@ type DeleteOptions struct {
 	MaxDelete *record.Limit
 
 	Info     func(format string, args ...any) // hears of folders that are kept; may be nil
+	Count    func(entries int64)              // if set, hears how many entries a dry run over paths would delete
 	Expect   func(files, bytes int64)         // as in UploadOptions
 	Progress func(files, bytes int64)
 }
+
+// ErrNoPlan says that a stream is no plan: it has entries, and no action for any.
+var ErrNoPlan = errors.New("no record has an action, so this is no plan, and nothing was deleted")
 
 // setDefaults makes all functions callable.
 func (o *DeleteOptions) setDefaults() {
@@ -59,7 +63,7 @@ func (o *DeleteOptions) tooMany(n, stored int64) error {
 	}
 	limit := o.MaxDelete.String()
 	if o.MaxDelete.Percent {
-		limit = fmt.Sprintf("%v of the %d entries stored", o.MaxDelete, stored)
+		limit = fmt.Sprintf("%v of the %s stored", o.MaxDelete, record.Count(stored, "entry", "entries"))
 	}
 	return &WithheldError{n, fmt.Errorf("%w allows, which is %s; if it is right, give a higher limit", ErrTooMany, limit)}
 }
@@ -81,11 +85,7 @@ type WithheldError struct {
 
 // Error returns the number and the reason.
 func (e *WithheldError) Error() string {
-	what := "deletions"
-	if e.Deletions == 1 {
-		what = "deletion"
-	}
-	return fmt.Sprintf("%d %s %v because %v", e.Deletions, what, ErrWithheld, e.Reason)
+	return fmt.Sprintf("%s %v because %v", record.Count(e.Deletions, "deletion", "deletions"), ErrWithheld, e.Reason)
 }
 
 // Unwrap returns ErrWithheld and the reason.
@@ -105,15 +105,19 @@ func (e *WithheldError) Unwrap() []error { return []error{ErrWithheld, e.Reason}
 // one by one, and the folder is kept, with status skipped. What is already gone
 // counts as done. Mount points and devices are never deleted.
 //
-// Other errors are as for [Upload].
+// A stream with entries, and no action for any of them, is passed on, and the error
+// is [ErrNoPlan]. Other errors are as for [Upload].
 func Delete(ctx context.Context, in *record.Reader, out *record.Writer, service Deleter, o DeleteOptions) error {
 	o.setDefaults()
 	d := &deletions{run: newRun(ctx, out, o.Jobs), service: service, o: o}
 	defer d.doomed.Close()
+	planned, bare := false, false // some record has an action; some could have one
 	for rec := range in.All() {
 		if d.ended() {
 			break
 		}
+		planned = planned || rec.Action != ""
+		bare = bare || !rec.Foreign() && rec.Action == "" && rec.Status == "" && rec.Reason == "" && rec.Error == nil
 		if rec.Action != record.ActionDelete || rec.Status != "" || rec.Error != nil {
 			d.pass(rec)
 			continue
@@ -137,7 +141,10 @@ func Delete(ctx context.Context, in *record.Reader, out *record.Writer, service 
 			return errors.Join(err, d.close())
 		}
 	}
-	return d.close()
+	if err := d.close(); err != nil || planned || !bare {
+		return err
+	}
+	return ErrNoPlan
 }
 
 // deletions is one Delete.

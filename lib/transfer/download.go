@@ -48,10 +48,8 @@ type KeptError struct{ Files int64 }
 
 // Error says how many, and what to do.
 func (e *KeptError) Error() string {
-	if e.Files == 1 {
-		return "1 local file is newer than what is stored and was left as it is; --overwrite replaces it"
-	}
-	return fmt.Sprintf("%d local files are newer than what is stored and were left as they are; --overwrite replaces them", e.Files)
+	return record.Count(e.Files, "local file is newer than what is stored and was left as it is; --overwrite replaces it",
+		"local files are newer than what is stored and were left as they are; --overwrite replaces them")
 }
 
 // Download puts what the records of in describe into the folder dir and writes

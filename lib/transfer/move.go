@@ -5,14 +5,26 @@ import (
 	"time"
 
 	"jottatools/lib/jfs"
+	"jottatools/lib/local"
 	"jottatools/lib/record"
 )
 
 // move has the service move a file that it has under another name. It may be that
 // an earlier run has done it, and that its plan is carried out once more. If what
 // is there is not what the plan means any more, nothing is moved, and the file is
-// put instead, which costs nothing if the service has the content.
+// put instead, which costs nothing if the service has the content. A file that is
+// not on disk as the plan says is left to the next run, like one that is to be put:
+// what the service has then stays where it is.
 func (u *uploads) move(rec *record.Record, p jfs.Path) error {
+	fi, err := local.Stat(local.Path(rec))
+	switch {
+	case local.Class(err) == record.ClassVanished:
+		return u.skipChanging(rec)
+	case err != nil:
+		return local.NewError(err)
+	case !fi.Mode().IsRegular() || changed(rec, fi):
+		return u.skipChanging(rec)
+	}
 	from := jfs.Path(rec.From)
 	info, err := u.service.Stat(u.ctx, from)
 	switch {

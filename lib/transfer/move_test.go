@@ -47,6 +47,9 @@ func TestMove(t *testing.T) {
 				return nil
 			}
 		}, "move failed: 1 moved, 0 touched, 0 uploaded", record.ClassServer},
+		{"changed on disk", func(_ *fake, rec *record.Record) { rec.MTime = rec.MTime.Add(-time.Hour) }, "move skipped: 0 moved, 0 touched, 0 uploaded", ""},
+		{"gone from disk", func(_ *fake, rec *record.Record) { rec.Path = "gone" }, "move skipped: 0 moved, 0 touched, 0 uploaded", ""},
+		{"not on disk", func(_ *fake, rec *record.Record) { rec.Root = "" }, "move failed: 0 moved, 0 touched, 0 uploaded", record.ClassInternal},
 		{"nowhere", func(_ *fake, rec *record.Record) { rec.From = "" }, "move failed: 0 moved, 0 touched, 0 uploaded", record.ClassInternal},
 		{"from a mount point", func(f *fake, rec *record.Record) { rec.From = "/Jotta" }, "move failed: 0 moved, 0 touched, 0 uploaded", record.ClassInternal},
 	}
@@ -66,6 +69,12 @@ func TestMove(t *testing.T) {
 			}
 			if tt.class != "" && (got.Error == nil || got.Error.Class != tt.class) {
 				t.Errorf("error %v, want class %s", got.Error, tt.class)
+			}
+			if got.Status == record.StatusSkipped {
+				if got.Reason != record.ReasonChanging || f.files[old] == nil {
+					t.Errorf("%+v; %+v is there", got, f.files[old])
+				}
+				return
 			}
 			if tt.class == "" && (res.err != nil || f.files[fresh] == nil || f.files[fresh].content.MD5 != rec.MD5) {
 				t.Errorf("%v; %+v is there", res.err, f.files[fresh])

@@ -36,8 +36,11 @@ type PathService interface {
 func DeletePaths(ctx context.Context, paths []jfs.Path, out *record.Writer, service PathService, o DeleteOptions) error {
 	n := newNamed(ctx, out, service, o)
 	found := n.look(distinct(paths, true), record.ActionDelete)
-	if o.MaxDelete != nil {
+	if o.MaxDelete != nil || o.DryRun && o.Count != nil {
 		total, err := n.count(found)
+		if err == nil && o.DryRun && o.Count != nil {
+			o.Count(total)
+		}
 		if err != nil {
 			n.stop(err)
 		} else if held := n.o.tooMany(total, 0); held != nil {
@@ -86,7 +89,7 @@ func EmptyTrash(ctx context.Context, out *record.Writer, service PathService, o 
 		if err != nil {
 			return errors.Join(err, n.close())
 		}
-		n.o.Info("the service counts %d files and %d folders that are gone for good", files, folders)
+		n.o.Info("the service counts %s and %s that are gone for good", record.Count(files, "file", "files"), record.Count(folders, "folder", "folders"))
 	}
 	for rec, err := range listed.All() {
 		if err != nil {
@@ -255,7 +258,7 @@ func (n *named) restore(t *target) error {
 		return n.service.Restore(n.ctx, p)
 	}
 	files, err := n.service.RestoreDir(n.ctx, p, t.trashed)
-	n.o.Info("restored %d files in %s", files, p)
+	n.o.Info("restored %s in %s", record.Count(files, "file", "files"), p)
 	if err != nil || files > 0 || !t.trashed.IsZero() {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,6 +97,11 @@ type streaming struct {
 
 // store stores the stream, by way of the disk if need be.
 func (s *streaming) store(in io.Reader) error {
+	for name := range strings.SplitSeq(s.rec.Path, "/") {
+		if _, err := jfs.CheckName(name); err != nil {
+			return err
+		}
+	}
 	if !s.o.DryRun {
 		// Before anything is read: a full account is not worth the wait.
 		if customer := s.account(s.service); customer.WriteLocked {

@@ -76,7 +76,7 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 	}
 	err := u.close()
 	if err == nil && u.withheld > 0 {
-		err = &WithheldError{u.withheld, fmt.Errorf("%d new files were changing and are not stored yet; run it again", u.unsaved.Load())}
+		err = &WithheldError{u.withheld, errors.New(record.Count(u.unsaved.Load(), "new file was changing and is not stored yet; run it again", "new files were changing and are not stored yet; run it again"))}
 	}
 	return err
 }
@@ -186,7 +186,7 @@ func (u *uploads) check(rec *record.Record) (jfs.Path, error) {
 		return "", bad("the record has no MD5; run jhash before jput")
 	case rec.Size < 0:
 		return "", bad("the record has no size; run jwalk again")
-	case rec.Action == record.ActionPut && rec.Root == "":
+	case (rec.Action == record.ActionPut || rec.Action == record.ActionMove) && rec.Root == "":
 		return "", bad("the record has no root, so it is not of a local file")
 	case rec.Action == record.ActionMove:
 		if _, err := jfs.ParsePath(rec.From); err != nil {
