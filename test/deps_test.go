@@ -56,8 +56,9 @@ var ours = map[string][]string{
 	"lib/jserve/store": nil,
 	"lib/jserve/proxy": nil,
 	// Tests that are programs.
-	"test/plain": {"lib/jfs"},
-	"test/chaos": {"test/plain"},
+	"test/plain":      {"lib/jfs"},
+	"test/chaos":      {"test/plain"},
+	"test/bench/fill": {"lib/jserve/store"}, // without a server
 }
 
 // foreign lists the modules of others that our packages import, and where. A

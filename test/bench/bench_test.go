@@ -17,8 +17,10 @@ import (
 // the time, so several are done at once.
 func TestQuick(t *testing.T) {
 	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", bin+"/", "../../cmd/...").CombinedOutput(); err != nil {
-		t.Fatalf("build the programs: %v\n%s", err, out)
+	for to, what := range map[string]string{bin + "/": "../../cmd/...", bin + "/tools/": "./fill"} {
+		if out, err := exec.Command("go", "build", "-o", to, what).CombinedOutput(); err != nil {
+			t.Fatalf("build the programs: %v\n%s", err, out)
+		}
 	}
 	const atOnce = 6
 	slots := make(chan struct{}, atOnce)
@@ -98,6 +100,10 @@ func TestRatio(t *testing.T) {
 	}}
 	if got := r.ratio(1); got != 2 {
 		t.Errorf("ratio = %v, want 2: the median of 2, 1 and 3", got)
+	}
+	r.Rivals[1].Runs = r.Rivals[1].Runs[:1]
+	if got, runs := r.ratio(1), r.runs(); got != 2 || runs != "3 runs each, 1 of other" {
+		t.Errorf("ratio = %v of %s, want 2 of 3 runs each, 1 of other", got, runs)
 	}
 	if got := median([]float64{4, 1, 3, 2}); got != 2.5 {
 		t.Errorf("median = %v, want 2.5", got)

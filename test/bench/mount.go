@@ -127,8 +127,8 @@ func both(w *world, units float64, keep bool, script string, args ...string) []r
 	return []rival{mountedRival(w, true, units, keep, script, args...), mountedRival(w, false, units, keep, script, args...)}
 }
 
-// store uploads a tree into the archive.
-func store(ctx context.Context, w *world, tree tree) error {
+// storeTree uploads a tree into the archive.
+func storeTree(ctx context.Context, w *world, tree tree) error {
 	plan := w.path("plan")
 	err := w.do(ctx, "", plan, w.ours("jwalk", tree.dir), w.ours("jhash"), w.ours("jdiff", "--dest", archive))
 	if err == nil {
@@ -145,7 +145,7 @@ func mountRead(warm bool, latency time.Duration) job {
 	return mountJob(name, title, "MB", goal, latency, func(ctx context.Context, w *world) ([]rival, error) {
 		tree, err := w.tree(ctx, treeSpec{files: 1, size: int64(w.scale(1<<30, 1<<20))})
 		if err == nil {
-			err = store(ctx, w, tree)
+			err = storeTree(ctx, w, tree)
 		}
 		rivals := both(w, float64(tree.bytes)/1e6, warm, `find "$A" -type f -exec dd if={} of=/dev/null bs=1M status=none \;`)
 		if err == nil && warm {
@@ -163,7 +163,7 @@ func mountRandom(latency time.Duration) job {
 	return mountJob("mount-random", "Mounted: 300 reads of 4 KiB here and there in 1 GiB", "reads", "1.5 times as fast", latency, func(ctx context.Context, w *world) ([]rival, error) {
 		tree, err := w.tree(ctx, treeSpec{files: 1, size: int64(w.scale(1<<30, 4<<20))})
 		if err == nil {
-			err = store(ctx, w, tree)
+			err = storeTree(ctx, w, tree)
 		}
 		const script = `f=$(find "$A" -type f); awk -v n="$1" -v size="$(stat -c %s "$f")" 'BEGIN { srand(7); for (i = 0; i < n; i++) print int(rand() * (size / 4096)) }' |
 			while read -r at; do dd if="$f" of=/dev/null bs=4k count=1 skip="$at" status=none; done`
@@ -175,7 +175,7 @@ func mountFind(latency time.Duration) job {
 	return mountJob("mount-find", "Mounted: find in 50,000 files", "entries", "3 times as fast", latency, func(ctx context.Context, w *world) ([]rival, error) {
 		tree, err := w.tree(ctx, treeSpec{files: w.scale(50_000, 100), size: 100, alike: true})
 		if err == nil {
-			err = store(ctx, w, tree)
+			err = storeTree(ctx, w, tree)
 		}
 		return both(w, float64(tree.entries), false, `find "$A" -printf '%s %T@ %p\n'`), err
 	})
@@ -212,7 +212,7 @@ func mountRemove(latency time.Duration) job {
 		var rivals []rival
 		for _, rv := range both(w, float64(tree.files), false, `rm -r "$A"/*`) {
 			before := rv.before
-			rv.before = func(ctx context.Context) error { return errors.Join(store(ctx, w, tree), before(ctx)) }
+			rv.before = func(ctx context.Context) error { return errors.Join(storeTree(ctx, w, tree), before(ctx)) }
 			rivals = append(rivals, rv)
 		}
 		return rivals, err

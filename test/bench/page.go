@@ -17,7 +17,7 @@ How long our programs take for a job, beside what people would use instead. ` + 
 
 The rivals of a job take turns, ours first, so that whatever else the machine does hits all alike: ratios mean something, seconds
 do not. Shown are medians, and in brackets the extremes; "our speed" is how many times as fast ours was as that rival, the median
-over the rounds. Memory is the most that was resident, of each process. Requests and bytes are as the server counted them. Where there is a server it is ` + "`jserve`" + ` on
+over the rounds that both took part in. Memory is the most that was resident, of each process. Requests and bytes are as the server counted them. Where there is a server it is ` + "`jserve`" + ` on
 the same machine, and everybody reaches it through its proxy, encrypted, as they would reach the service. rclone is the one of
 Debian 12 (1.60.1), with as many transfers and checkers as our programs have jobs, unless a job says otherwise.
 
@@ -90,7 +90,11 @@ func describe(b *strings.Builder, j job, r *result) {
 	for _, cells := range r.rows() {
 		row(cells)
 	}
-	fmt.Fprintf(b, "\nMeasured %s, %d runs each (`scripts/bench --only %s`). Goal: %s.\n", r.Date, len(r.Rivals[0].Runs), j.name, j.goal)
+	fmt.Fprintf(b, "\nMeasured %s, %s (`scripts/bench --only %s`).", r.Date, r.runs(), j.name)
+	if j.goal != "" {
+		fmt.Fprintf(b, " Goal: %s.", j.goal)
+	}
+	b.WriteString("\n")
 	if j.note != "" {
 		fmt.Fprintf(b, "\n%s\n", j.note)
 	}

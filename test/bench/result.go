@@ -108,11 +108,11 @@ func (rv *rivalResult) of(get func(measurement) float64) float64 {
 }
 
 // ratio returns how many times as fast as the i-th rival ours is: the median over
-// the rounds.
+// the rounds that both took part in.
 func (r *result) ratio(i int) float64 {
 	ours, other := r.Rivals[0], r.Rivals[i]
 	var ratios []float64
-	for n := range ours.Runs {
+	for n := range other.Runs {
 		ratios = append(ratios, other.Runs[n].Seconds/other.Units/(ours.Runs[n].Seconds/ours.Units))
 	}
 	return median(ratios)
@@ -125,6 +125,21 @@ func (rv *rivalResult) peaks() string {
 		parts = append(parts, fmt.Sprintf("%s %.0f", p.Program, rv.of(func(m measurement) float64 { return m.Peaks[i].MiB })))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// runs says how often the rivals did the work.
+func (r *result) runs() string {
+	n := len(r.Rivals[0].Runs)
+	text := fmt.Sprintf("%d runs each", n)
+	if n == 1 {
+		text = "1 run each"
+	}
+	for _, rv := range r.Rivals {
+		if len(rv.Runs) < n {
+			text += fmt.Sprintf(", %d of %s", len(rv.Runs), rv.Name)
+		}
+	}
+	return text
 }
 
 // short returns x with as many digits as mean anything.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -15,13 +16,19 @@ func firstUpload(files int, latency time.Duration, parallel int) job {
 	j := job{
 		name:  fmt.Sprintf("upload-%dms-%d", latency.Milliseconds(), parallel),
 		title: fmt.Sprintf("First upload of %s small files, latency %d ms, %d parallel", thousands(files), latency.Milliseconds(), parallel),
-		unit:  "files", goal: "twice as fast as rclone",
+		unit:  "files", goal: "twice as fast as rclone", note: inMemory, runs: 3,
 	}
 	if latency > 0 {
 		j.goal = "within 15 % of the bound that two requests a file set"
+		j.note = "The bound is the latency alone: what the server takes for a request comes on top, and is the same for all. " +
+			"Some fifty processes shared the two cores when this was measured. One earlier run each, beside less work and with the store on a disk, " +
+			"came to 0.84 (2,000 files, 6 parallel) and 0.74 (5,000 files, 24 parallel) of the bound. " + inMemory
 	}
 	j.prepare = func(ctx context.Context, w *world) ([]rival, error) {
 		tree, err := w.tree(ctx, treeSpec{files: w.scale(files, 10)})
+		if err == nil {
+			err = w.storeInMemory()
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -30,7 +37,7 @@ func firstUpload(files int, latency time.Duration, parallel int) job {
 		rivals := installed(
 			rival{name: "jwalk | jhash | jdiff | jput", units: units, before: empty, pipe: pipe{
 				w.ours("jwalk", tree.dir), w.ours("jhash"), w.ours("jdiff", "--dest", archive), w.ours("jput", "-j", n)}},
-			rival{name: "rclone copy", units: units, before: empty, pipe: pipe{
+			rival{name: "rclone copy", units: units, before: empty, once: true, pipe: pipe{
 				{"rclone", "copy", "--transfers", n, "--checkers", n, "--no-traverse", tree.dir, "jotta:tree"}}},
 		)
 		if latency > 0 {
@@ -40,6 +47,10 @@ func firstUpload(files int, latency time.Duration, parallel int) job {
 	}
 	return j
 }
+
+// inMemory is said of jobs whose server does not wait for a disk.
+const inMemory = "The server's store lies in memory, for everybody, so that how soon a disk has synced each file is not measured with the clients. " +
+	"rclone waits: its backend for Jottacloud sends at most 100 requests a second, whatever the server can take."
 
 // archive is where our programs store a tree: what rclone calls jotta:tree.
 const archive = "/Jotta/Archive/tree"
@@ -56,26 +67,28 @@ func thousands(n int) string {
 // unchanged is the run that a backup makes every night.
 func unchanged(files int) job {
 	return job{
-		name: fmt.Sprintf("unchanged-%d", files), title: "Nothing changed, " + thousands(files) + " files", unit: "files",
+		name: fmt.Sprintf("unchanged-%d", files), title: "Nothing changed, " + thousands(files) + " files", unit: "files", warm: true,
+		note: "The server's store lies in memory, for everybody, and was filled without requests. That nobody takes a file for changed is checked.",
 		goal: "5 times as fast as rclone, with less than 150 MB in all programs together",
 		prepare: func(ctx context.Context, w *world) ([]rival, error) {
 			tree, err := w.tree(ctx, treeSpec{files: w.scale(files, 300), size: 100, alike: true})
 			if err == nil {
-				err = w.serve(ctx)
+				err = w.storeInMemory()
+			}
+			if err == nil {
+				err = w.do(ctx, "", "", []string{filepath.Join(w.bin, "tools", "fill"), w.store, account, tree.dir, archive})
+			}
+			if err == nil {
+				err = w.serveStore(ctx)
 			}
 			if err != nil {
 				return nil, err
 			}
-			programs := func(jobs string) pipe {
-				return pipe{w.ours("jwalk", tree.dir), w.ours("jhash", "--cache", w.path("cache")), w.ours("jdiff", "--dest", archive, "--prune"),
-					w.ours("jput", "-j", jobs), w.ours("jrm"), w.ours("jreport", "-q")}
-			}
-			if err := w.do(ctx, "", "", programs("64")...); err != nil {
-				return nil, err
-			}
+			programs := pipe{w.ours("jwalk", tree.dir), w.ours("jhash", "--cache", w.path("cache")), w.ours("jdiff", "--dest", archive, "--prune"),
+				w.ours("jput"), w.ours("jrm"), w.ours("jreport", "-q")}
 			return installed(
-				rival{name: "jwalk | jhash | jdiff | jput | jrm | jreport", units: float64(tree.files), pipe: programs("6")},
-				rival{name: "rclone sync --fast-list", units: float64(tree.files), pipe: pipe{{"rclone", "sync", "--fast-list", tree.dir, "jotta:tree"}}},
+				rival{name: "jwalk | jhash | jdiff | jput | jrm | jreport", units: float64(tree.files), pipe: programs, after: w.nothingSent},
+				rival{name: "rclone sync --fast-list", units: float64(tree.files), pipe: pipe{{"rclone", "sync", "--fast-list", tree.dir, "jotta:tree"}}, after: w.nothingSent},
 			), nil
 		},
 	}

@@ -23,6 +23,7 @@ type world struct {
 	bin    string   // absolute
 	dir    string   // for what the job makes; removed at the end
 	trees  string   // for trees
+	store  string   // of the server
 	env    []string // of the rivals
 	server *process // nil if there is none
 	url    string   // of the server
@@ -43,7 +44,7 @@ func newWorld(o options) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{o: o, bin: bin, dir: dir, trees: dir, env: slices.Clip(os.Environ())}
+	w := &world{o: o, bin: bin, dir: dir, trees: dir, store: filepath.Join(dir, "store"), env: slices.Clip(os.Environ())}
 	if o.dir != "" {
 		w.trees = o.dir
 	}
@@ -59,7 +60,7 @@ func (w *world) close() error {
 	for _, p := range slices.Backward(w.all) {
 		err = errors.Join(err, p.stop())
 	}
-	return errors.Join(err, os.RemoveAll(w.dir))
+	return errors.Join(err, os.RemoveAll(w.dir), w.removeStore())
 }
 
 // setenv sets variables, given as names and values, for all rivals.
@@ -160,6 +161,21 @@ func (p *process) peak() float64 {
 	return 0
 }
 
+// storeInMemory has servers keep their store in memory, on Linux: what is measured
+// then is not how soon this machine's disk has synced what a server acknowledges.
+func (w *world) storeInMemory() error {
+	const memory = "/dev/shm"
+	if fi, err := os.Stat(memory); err != nil || !fi.IsDir() {
+		return nil
+	}
+	dir, err := os.MkdirTemp(memory, "jottatools-bench-")
+	w.store = dir
+	return err
+}
+
+// removeStore removes what the server has, as it must not run any more.
+func (w *world) removeStore() error { return os.RemoveAll(w.store) }
+
 // serve starts a jserve with an empty store, or another one in the place of the
 // first, and leads all rivals to it: through its proxy, so that ours and others
 // take it for the real service, and all pay for the encryption. It has one
@@ -170,15 +186,26 @@ func (w *world) serve(ctx context.Context, flags ...string) error {
 			return err
 		}
 	}
-	store, ready, proxyReady, ca := w.path("store"), w.path("ready"), w.path("proxy-ready"), w.path("ca.pem")
-	for _, old := range []string{store, ready, proxyReady} {
+	if err := w.removeStore(); err != nil {
+		return err
+	}
+	return w.serveStore(ctx, flags...)
+}
+
+// account is whose files the server keeps.
+const account = "bench"
+
+// serveStore is serve with the store as it is.
+func (w *world) serveStore(ctx context.Context, flags ...string) error {
+	ready, proxyReady, ca := w.path("ready"), w.path("proxy-ready"), w.path("ca.pem")
+	for _, old := range []string{ready, proxyReady} {
 		if err := os.RemoveAll(old); err != nil {
 			return err
 		}
 	}
 	w.setenv("JSERVE_PASSWORD", "bench")
 	var err error
-	w.server, err = w.start(ctx, proxyReady, append(w.ours("jserve", "--data", store, "--listen", "127.0.0.1:0", "--user", "bench",
+	w.server, err = w.start(ctx, proxyReady, append(w.ours("jserve", "--data", w.store, "--listen", "127.0.0.1:0", "--user", account,
 		"--ready-file", ready, "--proxy", "127.0.0.1:0", "--proxy-ready-file", proxyReady), flags...))
 	if err == nil {
 		err = awaitFile(ctx, ready)
@@ -195,7 +222,7 @@ func (w *world) serve(ctx context.Context, flags ...string) error {
 		return err
 	}
 	w.url = "http://" + strings.TrimSpace(string(address))
-	pem, err := exec.CommandContext(ctx, filepath.Join(w.bin, "jserve"), "ca", "--data", store).Output()
+	pem, err := exec.CommandContext(ctx, filepath.Join(w.bin, "jserve"), "ca", "--data", w.store).Output()
 	if err != nil {
 		return err
 	}
@@ -226,7 +253,7 @@ func (w *world) rcloneLogin(ctx context.Context) error {
 }
 
 // counters is what the server has counted so far.
-type counters struct{ requests, up, down int64 }
+type counters struct{ requests, announced, up, down int64 }
 
 func (w *world) counters(ctx context.Context) (c counters, err error) {
 	if w.server == nil {
@@ -252,8 +279,18 @@ func (w *world) counters(ctx context.Context) (c counters, err error) {
 	for _, n := range stats.Requests {
 		c.requests += n
 	}
+	c.announced = stats.Requests["allocate"]
 	c.up, c.down = stats.BytesIn, stats.BytesOut
 	return c, nil
+}
+
+// nothingSent tells whether every client has found on the server what it has itself.
+func (w *world) nothingSent(ctx context.Context) error {
+	c, err := w.counters(ctx)
+	if err == nil && c.announced > 0 {
+		err = fmt.Errorf("%d files were taken for changed", c.announced)
+	}
+	return err
 }
 
 // do runs a pipe as part of the preparations.
