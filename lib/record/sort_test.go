@@ -34,7 +34,9 @@ func FuzzPack(f *testing.F) {
 	} {
 		f.Add(line)
 	}
+	f.Add("\n" + `{"kind":"weather","path":7} `)
 	f.Fuzz(func(t *testing.T, line string) {
+		line = strings.TrimSpace(line) // as whoever reads one does
 		var r, want Record
 		if r.decode(line) != nil {
 			return
