@@ -278,7 +278,7 @@ func (e *Env) Source(body func(out *record.Writer) error) error {
 	closeErr := out.Close()
 	switch n := out.Errors(); {
 	case own > 0:
-		err = errors.Join(err, Exit(ExitPartial, errors.New(record.Count(int64(own), "entry failed; it is named above", "entries failed; each is named above"))))
+		err = errors.Join(err, Exit(ExitPartial, errors.New(record.Count(int64(own), "of the entries failed; it is named above", "of the entries failed; each is named above"))))
 	case n > 0:
 		err = errors.Join(err, Exit(ExitPartial, errors.New(""))) // whoever found them has said so
 	}
