@@ -201,7 +201,7 @@ func TestSignalsLogin(t *testing.T) {
 
 // linkRecord is a record that every filter passes on.
 func linkRecord(n int) string {
-	return fmt.Sprintf(`{"kind":"symlink","path":"link%08d","mtime":"2026-01-02T03:04:05Z","target":"nowhere"}`+"\n", n)
+	return fmt.Sprintf(`{"kind":"symlink","path":"link%08d","mtime":"2026-01-02T03:04:05Z","target":"nowhere","action":"none"}`+"\n", n)
 }
 
 // signalWorld is a folder and a service that has what is in it.
