@@ -124,7 +124,7 @@ func TestGrowing(t *testing.T) {
 	follow := startProcess(t, nil, "tail", "-f", "-s", "0.1", filepath.Join(w.archive(), "log"))
 	t.Cleanup(func() { follow.end(t, syscall.SIGKILL) })
 	follow.await(t, "one\n", 1)
-	w.sh(`sleep 1; echo two >>"$TMP/src/log"; jwalk "$TMP/src" | jhash | jdiff --dest /Jotta/Archive | jput -q >/dev/null`)
+	w.sh(`echo two >>"$TMP/src/log"; jwalk "$TMP/src" | jhash | jdiff --dest /Jotta/Archive | jput -q >/dev/null`)
 	follow.await(t, "one\ntwo\n", 1)
 }
 

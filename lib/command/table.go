@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/docker/go-units"
 
@@ -67,18 +68,17 @@ func row(line []byte) string {
 // version says which revision of a file a listing means, and when the entry went
 // to the trash, as far as it says.
 func version(r *record.Record) string {
-	const layout = "2006-01-02 15:04:05"
 	var parts []string
 	switch {
 	case r.Action != "":
 		return "" // people look for what became of it
 	case r.Revision > 0 && !r.Uploaded.IsZero():
-		parts = append(parts, fmt.Sprintf("revision %d, of %s", r.Revision, r.Uploaded.Local().Format(layout)))
+		parts = append(parts, fmt.Sprintf("revision %d, of %s", r.Revision, r.Uploaded.Local().Format(time.DateTime)))
 	case r.Revision > 0:
 		parts = append(parts, fmt.Sprintf("revision %d", r.Revision))
 	}
 	if !r.Deleted.IsZero() {
-		parts = append(parts, "deleted "+r.Deleted.Local().Format(layout))
+		parts = append(parts, "deleted "+r.Deleted.Local().Format(time.DateTime))
 	}
 	return strings.Join(parts, "; ")
 }

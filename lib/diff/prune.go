@@ -57,7 +57,7 @@ func (p *plan) prune(doomed *record.Sorter) error {
 		return withheld(n, &BrakeError{"it has no file at all; is it mounted?"})
 	case p.unsaved > 0:
 		// What is gone may have been renamed to what is changing.
-		return withheld(n, &BrakeError{record.Count(int64(p.unsaved), "new file in it was changing and is not stored yet; run it again", "new files in it were changing and are not stored yet; run it again")})
+		return withheld(n, &BrakeError{record.Count(p.unsaved, "new file in it was changing and is not stored yet; run it again", "new files in it were changing and are not stored yet; run it again")})
 	case p.opts.MaxDelete.Exceeded(n, base):
 		return withheld(n, &BrakeError{fmt.Sprintf(
 			"of %s that is more than --max-delete %v allows; if it is right, give a higher limit", record.Count(base, "entry", "entries"), p.opts.MaxDelete)})

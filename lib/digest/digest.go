@@ -97,7 +97,7 @@ func records(ctx context.Context, out Output, in *record.Reader, opts Options, h
 	if r.cache != nil {
 		r.cache.close(err == nil && in.Whole() == nil)
 	}
-	r.opts.Info("%s read, %d known from the cache", record.Count(int64(r.toRead), "file", "files"), r.known)
+	r.opts.Info("%s read, %d known from the cache", record.Count(r.toRead, "file", "files"), r.known)
 	return err
 }
 

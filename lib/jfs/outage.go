@@ -60,13 +60,10 @@ type Stopped struct {
 
 // Error returns the cause, and how much is left undone.
 func (s *Stopped) Error() string {
-	switch s.NotTried {
-	case 0:
+	if s.NotTried == 0 {
 		return s.Cause.Error()
-	case 1:
-		return fmt.Sprintf("%v; 1 entry was not tried", s.Cause)
 	}
-	return fmt.Sprintf("%v; %d entries were not tried", s.Cause, s.NotTried)
+	return fmt.Sprintf("%v; %s not tried", s.Cause, record.Count(s.NotTried, "entry was", "entries were"))
 }
 
 // Unwrap returns the cause.

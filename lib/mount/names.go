@@ -37,10 +37,7 @@ func (f *fileSystem) mayAdd(dir *entry, name string) error {
 	case name == trashName || revisionName.MatchString(name):
 		return fmt.Errorf("create %s: the name stands for something else: %w", name, syscall.EPERM)
 	}
-	wire, err := jfs.WireName(name)
-	if back := jfs.LocalName(wire); err == nil && back != name {
-		err = &jfs.Error{Class: record.ClassNameInvalid, Message: fmt.Sprintf("the name %q would come back from the service as %q, since \u201b quotes other characters there", name, back)}
-	}
+	_, err := jfs.CheckName(name)
 	return err
 }
 

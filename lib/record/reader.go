@@ -246,11 +246,11 @@ func (r *Reader) Whole() error {
 	case r.bad > 0:
 		return fmt.Errorf("%w: %d of %s could not be read", ErrMalformed, r.bad, Count(int64(r.line), "line", "lines"))
 	case r.end == nil:
-		return fmt.Errorf("%w (after %s); run the command before this one again", ErrTruncated, Count(int64(r.read), "record", "records"))
+		return fmt.Errorf("%w (after %s); run the command before this one again", ErrTruncated, Count(r.read, "record", "records"))
 	case !r.end.Complete:
 		return fmt.Errorf("%w by %s; see what it reported and run it again", ErrIncomplete, r.stage())
 	case r.end.Records != r.read:
-		return fmt.Errorf("%w: %s read, %d announced by %s", ErrMiscounted, Count(int64(r.read), "record", "records"), r.end.Records, r.stage())
+		return fmt.Errorf("%w: %s read, %d announced by %s", ErrMiscounted, Count(r.read, "record", "records"), r.end.Records, r.stage())
 	}
 	return nil
 }
