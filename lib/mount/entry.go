@@ -200,7 +200,7 @@ func (e *entry) locals(all []*entry) []*entry {
 // The mu is held.
 func (e *entry) before() []spool.Content {
 	var all []spool.Content
-	if e.stored {
+	if e.stored && (e.local == nil || !e.local.isFound()) { // else it may be somebody else's
 		all = append(all, e.rev.content())
 	}
 	if e.local != nil {

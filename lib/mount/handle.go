@@ -318,6 +318,11 @@ func (f *fileSystem) change(caller context.Context, e *entry, size int64, do fun
 			continue
 		}
 		err = do(l)
+		if errors.Is(err, errUnnoted) {
+			if err = l.noteFound(); err == nil {
+				continue
+			}
+		}
 		if part := (*elsewhere)(nil); errors.As(err, &part) {
 			ctx, cancel := f.forWait(caller)
 			err = f.bring(ctx, e, l, part)

@@ -36,6 +36,7 @@ type local struct {
 	digest    digest
 	offered   *spool.Content // what the service may have got of it, as long as that is not noted
 	found     bool           // see isFound
+	unnoted   bool           // an earlier mount may have sent what it left; see noteFound
 }
 
 // digest is what was found out about a version of a content.
@@ -79,6 +80,9 @@ func (l *local) change(write func(*spool.File) error) error {
 	if l.dropped {
 		return errDropped
 	}
+	if l.unnoted {
+		return errUnnoted
+	}
 	if err := l.noteOffered(); err != nil {
 		return err
 	}
@@ -106,8 +110,39 @@ func (l *local) offer(version uint64, c spool.Content) error {
 	case l.version != version:
 		return errChanged
 	}
-	l.offered = &c
+	l.offered, l.unnoted = &c, false
 	return nil
+}
+
+// errUnnoted says that a content has to be noted before it is changed.
+var errUnnoted = errors.New("what an earlier mount may have sent is not noted yet")
+
+// noteFound notes, before the first change of a content that was found in the spool,
+// that the service may have it: the mount that left it may have died while it sent it,
+// before it knew whether it had arrived. It reads the whole content.
+func (l *local) noteFound() error {
+	for {
+		l.mu.RLock()
+		version, done := l.version, !l.unnoted
+		l.mu.RUnlock()
+		if done {
+			return nil
+		}
+		found, size, err := l.hash(version)
+		if errors.Is(err, errChanged) {
+			continue // it got another time, or another has noted it
+		}
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		if l.unnoted {
+			err = l.file.Offered(spool.Content{MD5: found.md5, Size: size}, false)
+			l.unnoted = err != nil
+		}
+		l.mu.Unlock()
+		return err
+	}
 }
 
 // noteOffered notes, before there is another content, that the service may have the

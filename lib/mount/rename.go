@@ -86,7 +86,7 @@ func (f *fileSystem) renameFile(e, newDir *entry, newName string, target *entry)
 	if target != nil {
 		f.claim(target)
 		defer target.remote.Unlock()
-		if err := f.bringBefore(e); err != nil {
+		if err := errors.Join(f.bringBefore(e), f.noteBefore(target)); err != nil {
 			return err
 		}
 	}
@@ -106,6 +106,21 @@ func (f *fileSystem) renameFile(e, newDir *entry, newName string, target *entry)
 		f.again(e, m.local)
 	}
 	return err
+}
+
+// noteBefore notes what of an entry that is about to be replaced an earlier mount may
+// have sent.
+func (f *fileSystem) noteBefore(e *entry) error {
+	f.tree.mu.Lock()
+	l := e.local
+	f.tree.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	if err := l.noteFound(); !errors.Is(err, errDropped) {
+		return err
+	}
+	return nil // the service has it, and the entry says so
 }
 
 // fileMove is the renaming of a file.

@@ -106,9 +106,14 @@ func openBig(t *testing.T, f *fileSystem, dir *entry) *handle {
 	return f.newHandle(e, true)
 }
 
-// restart opens what a crash would have left of a spool, and gives up the old one.
+// restart opens what a crash would have left of a spool: what was under way is cut off,
+// whether or not the service has carried it out.
 func restart(t *testing.T, f *fileSystem, service Service) (*fileSystem, *entry) {
 	t.Helper()
+	var left *LeftError
+	if err := f.close(); err != nil && !errors.As(err, &left) {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	if err := os.CopyFS(filepath.Join(dir, "spool"), os.DirFS(f.o.SpoolDir)); err != nil {
 		t.Fatal(err)
@@ -118,10 +123,6 @@ func restart(t *testing.T, f *fileSystem, service Service) (*fileSystem, *entry)
 		os.Chtimes(filepath.Join(dir, "spool", filepath.Base(path)), fi.ModTime(), fi.ModTime())
 		return nil
 	})
-	var left *LeftError
-	if err := f.close(); err != nil && !errors.As(err, &left) {
-		t.Fatal(err)
-	}
 	return openTestFS(t, service, dir, time.Hour)
 }
 

@@ -73,7 +73,8 @@ func (f *fileSystem) takeUpFile(file *spool.File) error {
 	if l.rest, err = restOf(e, file.Rest(), size); err != nil {
 		return err
 	}
-	l.found = true
+	// What has a rest has not been sent: that would have been fetched, and noted, before.
+	l.found, l.unnoted = true, l.rest == nil
 	e.local, e.tried = l, true
 	f.uploads.add(e, 0)
 	return nil

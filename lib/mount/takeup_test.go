@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -233,4 +234,106 @@ func TestLoginAgain(t *testing.T) {
 	if s := f.status(); s.LoginError != "" {
 		t.Errorf("afterwards: %+v", s)
 	}
+}
+
+// TestSentByTheDead: what a mount sent as it died, before it knew that it had arrived,
+// is not taken for somebody else's by the next one, in which the file is changed at
+// once; and what is somebody else's is not covered.
+func TestSentByTheDead(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		by     func(t *testing.T, f *fileSystem, dir *entry) error // changes what was found
+		stored string                                              // by the dead, or by somebody else
+		want   []string
+	}{
+		{"changed", changeFound, "mine", []string{"mINe", "mine", "old"}},
+		{"changed, and nothing had arrived", changeFound, "", []string{"mINe", "old"}},
+		{"changed, and somebody else was there", changeFound, "theirs", []string{"theirs", "old"}},
+		{"replaced", replaceFound, "mine", []string{"other", "mine", "old"}},
+		{"replaced, and somebody else was there", replaceFound, "theirs", []string{"theirs", "old"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			service := newCloud()
+			service.store(powerPath, "old")
+			o := Options{SpoolDir: t.TempDir(), CacheDir: t.TempDir(), DirTTL: time.Hour, Timeout: time.Minute, WriteBack: time.Hour,
+				Warn: t.Logf, Info: t.Logf, started: time.Now()}
+			life := func() (*fileSystem, *entry) { // in which nothing is sent but by an fsync
+				f, found, err := newFileSystem(service, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.takeUp(found)
+				dir := f.tree.root
+				for _, name := range []string{"Jotta", "Archive"} {
+					if dir, err = f.lookup(t.Context(), dir, name); err != nil || dir == nil {
+						t.Fatalf("look up %s: %v, %v", name, dir, err)
+					}
+				}
+				return f, dir
+			}
+			die := func(f *fileSystem) {
+				if left := (*LeftError)(nil); !errors.As(f.close(), &left) {
+					t.Error("nothing was left")
+				}
+			}
+			f, dir := life()
+			e, err := f.lookup(t.Context(), dir, "a.txt")
+			if err == nil {
+				err = f.truncate(t.Context(), e, 0)
+			}
+			if err == nil {
+				err = writeFound(t, f, dir, "mine", 0)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			die(f)
+			if test.stored != "" {
+				service.store(powerPath, test.stored)
+			}
+			f, dir = life()
+			if err := test.by(t, f, dir); err != nil {
+				t.Fatal(err)
+			}
+			die(f) // and nothing that was noted is in the next one's memory
+			f, _ = life()
+			f.uploads.start(1)
+			f.uploads.drain(t.Context())
+			if err := f.close(); err != nil {
+				t.Error(err)
+			}
+			if got := service.texts(powerPath); !slices.Equal(got, test.want) {
+				t.Errorf("stored %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// writeFound writes into a.txt as a program does, up to its close.
+func writeFound(t *testing.T, f *fileSystem, dir *entry, text string, offset int64) error {
+	e, err := f.lookup(t.Context(), dir, "a.txt")
+	if err != nil {
+		return err
+	}
+	f.tree.mu.Lock()
+	h := f.newHandle(e, true)
+	f.tree.mu.Unlock()
+	_, errno := h.Write(t.Context(), []byte(text), offset)
+	if errno == 0 {
+		errno = h.Flush(t.Context())
+	}
+	h.Release(t.Context())
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+func changeFound(t *testing.T, f *fileSystem, dir *entry) error {
+	return writeFound(t, f, dir, "IN", 1)
+}
+
+func replaceFound(t *testing.T, f *fileSystem, dir *entry) error {
+	save(t, f, dir, "new", "other")
+	return f.rename(t.Context(), dir, "new", dir, "a.txt", false)
 }

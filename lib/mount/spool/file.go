@@ -102,7 +102,8 @@ func (f *File) Place(path string, created time.Time, rest *Rest, before ...Conte
 }
 
 // mostBefore bounds how many contents are noted that the service may have; an upload
-// that was broken off adds one.
+// that was broken off adds one. The first stays: it is what was there for certain, and
+// still is if none of them has arrived.
 const mostBefore = 16
 
 // Offered notes that the service may have a content of this file, and, if for certain,
@@ -127,7 +128,9 @@ func (f *File) expect(all ...Content) {
 			f.before = append(f.before, c)
 		}
 	}
-	f.before = f.before[max(len(f.before)-mostBefore, 0):]
+	if more := len(f.before) - mostBefore; more > 0 {
+		f.before = slices.Delete(f.before, 1, 1+more)
+	}
 }
 
 // note writes the note. The spool's mu is held.

@@ -239,3 +239,26 @@ func TestBelow(t *testing.T) {
 		}
 	}
 }
+
+// TestBeforeIsBounded: of many contents that the service may have, the first, which it
+// has if nothing arrived, and the last ones are noted.
+func TestBeforeIsBounded(t *testing.T) {
+	s, _ := open(t, t.TempDir())
+	f, err := s.Create()
+	check(t, err)
+	t.Cleanup(func() { f.Close() })
+	check(t, f.Place("/Jotta/Archive/a", noon, nil, Content{MD5: "first"}))
+	for i := range int64(3 * mostBefore) {
+		check(t, f.Offered(Content{MD5: "more", Size: i}, false))
+	}
+	check(t, f.Commit(nil))
+	_, found := reopen(t, s)
+	before, known := found.Files[0].Before()
+	if !known || len(before) != mostBefore || before[0].MD5 != "first" || before[1].Size != 2*mostBefore+1 || before[mostBefore-1].Size != 3*mostBefore-1 {
+		t.Errorf("known %v: %v", known, before)
+	}
+	check(t, f.Offered(Content{MD5: "arrived"}, true))
+	if before, _ := f.Before(); len(before) != 1 {
+		t.Errorf("after one that arrived: %v", before)
+	}
+}
