@@ -2,8 +2,9 @@
 // there what the plan says is gone, or what is named.
 //
 // [Upload] and [Delete] read the records that package diff wrote and write them
-// again with what became of each. They run several requests at once and keep no
-// more records in memory than that; what has to wait waits on disk. They compare
+// again with what became of each. They run several requests at once and keep few
+// records in memory: Delete those, Upload a thousand at most, so that it sees which
+// folders will be needed. What has to wait for longer waits on disk. They compare
 // nothing and decide nothing about the content of the plan.
 package transfer
 

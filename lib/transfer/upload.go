@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,7 +63,8 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 	}
 	u := &uploads{run: newRun(ctx, out, o.Jobs), service: service, o: o,
 		sender: &Sender{Service: service, Bandwidth: o.Bandwidth, firstPause: o.firstPause, stuckAfter: o.stuckAfter},
-		making: map[jfs.Path]chan struct{}{}, sending: map[digest]chan struct{}{}}
+	}
+	u.queue = newQueue(o.Jobs, u.carryOut)
 	for rec := range in.All() {
 		if u.ended() {
 			break
@@ -74,6 +74,7 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 	if o.NoMore != nil {
 		o.NoMore()
 	}
+	u.queue.wait()
 	err := u.close()
 	if err == nil && u.withheld > 0 {
 		err = &WithheldError{u.withheld, errors.New(record.Count(u.unsaved.Load(), "new file was changing and is not stored yet; run it again", "new files were changing and are not stored yet; run it again"))}
@@ -86,21 +87,12 @@ type uploads struct {
 	*run
 	service Uploader
 	sender  *Sender
+	queue   *queue
 	o       UploadOptions
 	ready   bool // the account has been looked at
 
 	unsaved  atomic.Int64 // files that the service has no version of, and that were changing
 	withheld int64        // deletions
-
-	inHandMu sync.Mutex                 // guards making and sending
-	making   map[jfs.Path]chan struct{} // folders that are being made; closed when that is over
-	sending  map[digest]chan struct{}   // content that is being sent; likewise
-}
-
-// digest names content as the service does.
-type digest struct {
-	md5  string
-	size int64
 }
 
 // take deals with one record, or has a worker do so.
@@ -112,7 +104,7 @@ func (u *uploads) take(rec *record.Record) {
 			return
 		}
 	case record.ActionDelete:
-		u.drain()
+		u.queue.wait()
 		if u.unsaved.Load() == 0 {
 			u.pass(rec)
 			return
@@ -145,14 +137,7 @@ func (u *uploads) take(rec *record.Record) {
 		size = rec.Size
 	}
 	u.o.Expect(1, size)
-	above, made := u.announce(p, rec.Action)
-	u.start(func() {
-		for _, folder := range above {
-			<-folder
-		}
-		u.finish(rec, u.carryOut(rec, p))
-		made()
-	})
+	u.queue.add(rec, p)
 }
 
 // lookAtAccount makes sure, once and before anything is sent, that there is an
@@ -196,38 +181,17 @@ func (u *uploads) check(rec *record.Record) (jfs.Path, error) {
 	return jfs.ParsePath(rec.Remote)
 }
 
-// announce notes that p is a folder in the making, if it is, and returns what
-// there is to wait for: the folders above p. made is to be called when p is done.
-//
-// Folders come before what is in them, but are made at the same time as their
-// neighbours. The service would make missing ones by itself, twice perhaps.
-func (u *uploads) announce(p jfs.Path, action record.Action) (above []chan struct{}, made func()) {
-	u.inHandMu.Lock()
-	defer u.inHandMu.Unlock()
-	if len(u.making) > 0 {
-		for dir := p.Parent(); dir.Depth() > 2; dir = dir.Parent() {
-			if folder, ok := u.making[dir]; ok {
-				above = append(above, folder)
-			}
-		}
-	}
-	if action != record.ActionMkdir {
-		return above, func() {}
-	}
-	done := make(chan struct{})
-	u.making[p] = done
-	return above, func() {
-		u.inHandMu.Lock()
-		defer u.inHandMu.Unlock()
-		if u.making[p] == done {
-			delete(u.making, p)
-		}
-		close(done)
-	}
+// carryOut does what the record says, sets its status and writes it. It reports
+// whether the service has the content of the record then.
+func (u *uploads) carryOut(t *task) bool {
+	err := u.act(t.rec, t.path)
+	stored := err == nil && t.rec.Status != record.StatusSkipped
+	u.finish(t.rec, err)
+	return stored
 }
 
-// carryOut does what the record says and sets its status.
-func (u *uploads) carryOut(rec *record.Record, p jfs.Path) error {
+// act does what the record says and sets its status.
+func (u *uploads) act(rec *record.Record, p jfs.Path) error {
 	if u.ctx.Err() != nil {
 		return context.Cause(u.ctx)
 	}
@@ -291,8 +255,6 @@ func (u *uploads) put(rec *record.Record, p jfs.Path) error {
 	if changed(rec, fi) {
 		return u.skipChanging(rec)
 	}
-	sent := u.claim(digest{rec.MD5, rec.Size})
-	defer sent()
 	start := time.Now()
 	shown := int64(0) // bytes reported as progress
 	took, err := u.sender.Send(u.ctx, p, contentOf(rec), Source{
@@ -321,30 +283,6 @@ func (u *uploads) put(rec *record.Record, p jfs.Path) error {
 	}
 	u.o.Progress(1, rec.Size-shown)
 	return nil
-}
-
-// claim waits until nobody else sends this content, and claims it until sent is
-// called. So of two files with the same content one is sent, and the service has
-// the other's already.
-func (u *uploads) claim(content digest) (sent func()) {
-	done := make(chan struct{})
-	for {
-		u.inHandMu.Lock()
-		other, taken := u.sending[content]
-		if !taken {
-			u.sending[content] = done
-			u.inHandMu.Unlock()
-			break
-		}
-		u.inHandMu.Unlock()
-		<-other
-	}
-	return func() {
-		u.inHandMu.Lock()
-		defer u.inHandMu.Unlock()
-		delete(u.sending, content)
-		close(done)
-	}
 }
 
 // changed reports whether the file is another than the one that was hashed. The
