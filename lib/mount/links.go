@@ -3,6 +3,7 @@
 package mount
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 
 	"jottatools/lib/mount/spool"
 	"jottatools/lib/record"
@@ -156,28 +158,31 @@ func openTarget(ctx context.Context, mnt, target string) (*os.File, time.Time, e
 	}
 }
 
+// openRegular opens a file in such a way that Go does not poll it: with one that is in
+// the mount the only thread that runs Go would wait for itself.
 func openRegular(mnt, target string) (*os.File, time.Time, error) {
-	file, err := os.OpenFile(target, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for a writer
+	fd, err := -1, error(unix.EINTR)
+	for err == unix.EINTR {
+		fd, err = unix.Open(target, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0) // a FIFO would wait for a writer
+	}
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, time.Time{}, &os.PathError{Op: "open", Path: target, Err: err}
 	}
-	top, err := os.Stat(mnt)
-	var fi os.FileInfo
-	if err == nil {
-		fi, err = file.Stat()
-	}
+	var top, is unix.Stat_t
+	err = cmp.Or(unix.Stat(mnt, &top), unix.Fstat(fd, &is), unix.SetNonblock(fd, false))
+	file := os.NewFile(uintptr(fd), target)
 	switch {
 	case err != nil:
-	case fi.Sys().(*syscall.Stat_t).Dev == top.Sys().(*syscall.Stat_t).Dev:
+	case is.Dev == top.Dev:
 		err = fmt.Errorf("%s leads to a file in the mount; copy that: %w", target, syscall.EPERM)
-	case !fi.Mode().IsRegular():
+	case is.Mode&unix.S_IFMT != unix.S_IFREG:
 		err = fmt.Errorf("%s is not a regular file: %w", target, syscall.EPERM)
 	}
 	if err != nil {
 		file.Close()
 		return nil, time.Time{}, err
 	}
-	return file, fi.ModTime(), nil
+	return file, time.Unix(is.Mtim.Unix()), nil
 }
 
 // Readlink returns the text of a link.

@@ -61,7 +61,7 @@ func Mount(service Service, o Options) (*Mounted, error) {
 	}
 	// Whoever looks first must find what is in the spool, not what it is to replace.
 	f.takeUp(found)
-	if m.server, err = fs.Mount(o.Dir, root, options); err != nil {
+	if m.server, err = serve(o.Dir, root, options); err != nil {
 		return nil, errors.Join(fmt.Errorf("mount at %s: %w", o.Dir, err), f.close())
 	}
 	f.uploads.start(o.Jobs)
@@ -72,11 +72,23 @@ func Mount(service Service, o Options) (*Mounted, error) {
 	return m, nil
 }
 
+// serve is fs.Mount without its look into the mount, by which go-fuse has the kernel ask
+// once whether files can be polled: a process that is killed while it waits for itself
+// never ends, and nor does whoever looks at the mount. What it is for are processes
+// that open files of their own mount in such a way that Go polls them; see openTarget.
+func serve(dir string, root fs.InodeEmbedder, options *fs.Options) (*fuse.Server, error) {
+	server, err := fuse.NewServer(fs.NewNodeFS(root, options), dir, &options.MountOptions)
+	if err == nil {
+		go server.Serve()
+	}
+	return server, err
+}
+
 // CheckDir says whether something can be mounted at dir. What a mount that has died
 // left there is taken away.
 func CheckDir(dir string) error {
 	// The system may remember what the folder was like, but not how full it is.
-	for unix.Statfs(dir, new(unix.Statfs_t)) == unix.ENOTCONN {
+	for isDead(dir) {
 		if err := lazy(dir); err != nil {
 			return fmt.Errorf("take away the mount at %s that has died: %w", dir, err)
 		}

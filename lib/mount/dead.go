@@ -1,0 +1,94 @@
+//go:build linux
+
+package mount
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A process that is killed while the kernel carries out something for it that waits for
+// an answer of its own cannot end: that thread stays, with it the open /dev/fuse, and
+// for ever all who look at the mount. Telling the kernel what has changed can be such:
+// it waits for the folder, which a program may have locked whose question is open. The
+// kernel frees all of them when the connection is cut, and the next mount does that.
+
+// deadPatience is how long a mount may take to answer before it is looked whether its
+// process has been killed, and how long that may take to end then.
+const deadPatience = 2 * time.Second
+
+// isDead reports whether what is mounted at dir has died. One that cannot end is helped.
+func isDead(dir string) bool {
+	answer := make(chan error, 1)
+	go func() { answer <- unix.Statfs(dir, new(unix.Statfs_t)) }()
+	tick := time.NewTicker(deadPatience)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-answer:
+			return err == unix.ENOTCONN || err == unix.ECONNABORTED // the latter: just now
+		case <-tick.C:
+		}
+		if dead := killed(); len(dead) > 0 {
+			abort(dir)
+			for end := time.Now().Add(deadPatience); len(killed()) >= len(dead) && time.Now().Before(end); {
+				time.Sleep(10 * time.Millisecond) // the spool is theirs for so long
+			}
+		}
+	}
+}
+
+// killed returns the processes of this program that have been killed and cannot end.
+func killed() []string {
+	us, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		return nil
+	}
+	zombie := []byte("(" + strings.TrimSpace(string(us)) + ") Z ")
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	var dead []string
+	for _, name := range stats {
+		if b, err := os.ReadFile(name); err != nil || !bytes.Contains(b, zombie) {
+			continue
+		}
+		if threads, err := os.ReadDir(filepath.Join(filepath.Dir(name), "task")); err == nil && len(threads) > 1 {
+			dead = append(dead, name)
+		}
+	}
+	return dead
+}
+
+// abort ends the connection of the mount at dir, if we may.
+func abort(dir string) {
+	if os.Geteuid() == 0 {
+		unix.Unmount(dir, unix.MNT_FORCE) // that it is in use does not matter
+		return
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return
+	}
+	at, err := filepath.Abs(dir)
+	if parent, evalErr := filepath.EvalSymlinks(filepath.Dir(at)); err == nil && evalErr == nil { // it itself must not be asked
+		at = filepath.Join(parent, filepath.Base(at))
+	}
+	at = strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(at)
+	for line := range strings.Lines(string(mounts)) {
+		// 36 35 0:98 / /mnt rw,… - fuse.jfuse jottacloud rw,…
+		fields := strings.Fields(line)
+		if len(fields) < 5 || fields[4] != at || !strings.Contains(line, " - fuse.jfuse ") {
+			continue
+		}
+		_, minor, _ := strings.Cut(fields[2], ":")
+		if n, err := strconv.Atoi(minor); err == nil {
+			os.WriteFile(fmt.Sprintf("/sys/fs/fuse/connections/%d/abort", n), []byte("1"), 0)
+		}
+	}
+}
