@@ -19,7 +19,8 @@ import (
 // FILE.partial2 once records have turned out to be out of order. A run that saw
 // its whole input puts them in the place of FILE. After any other run they are
 // merged with FILE, so that nothing that was hashed is lost: at its end, or, if
-// it was killed, at the start of the next one.
+// it was killed, at the start of the next one. As long as a run meets just what
+// FILE holds, entry by entry, nothing is written.
 //
 // FILE.lock keeps a second run from writing at the same time.
 type cache struct {
@@ -28,8 +29,10 @@ type cache struct {
 	lock *flock.Flock // nil: FILE is only read
 	old  *entryReader // nil: there is nothing to read
 	// parts are what this run has collected, each in order. Only the last is
-	// being written; parts is empty if there is nowhere to write.
-	parts []*entryWriter
+	// being written.
+	parts   []*entryWriter
+	collect bool  // digests are being collected
+	same    int64 // while there are no parts: so many entries of FILE are what the run has met
 }
 
 var partSuffixes = []string{".partial", ".partial2"}
@@ -58,7 +61,7 @@ func openCache(opts Options) *cache {
 		c.openOld() // merging has closed it
 		return c
 	}
-	c.startPart()
+	c.collect = true
 	return c
 }
 
@@ -124,9 +127,6 @@ func (c *cache) recover() error {
 	return nil
 }
 
-// writable reports whether digests are being collected.
-func (c *cache) writable() bool { return len(c.parts) > 0 }
-
 // find returns the digest of a file whose record matches what the cache has.
 // Within a part it must be asked in tree order. Only the feeder calls it.
 func (c *cache) find(rec *record.Record) (md5 string, ok bool) {
@@ -136,38 +136,97 @@ func (c *cache) find(rec *record.Record) (md5 string, ok bool) {
 	return c.old.find(rec)
 }
 
+// take returns the line that the cache has for a file, if the file is in the given
+// line as it was in the last run, and which entry of FILE that is. Like find, it must
+// be asked in tree order, and the line holds until either is asked again.
+func (c *cache) take(line []byte) (entry []byte, number int64, ok bool) {
+	if c.old == nil {
+		return nil, 0, false
+	}
+	number = c.old.count
+	entry, ok = c.old.take(line)
+	return entry, number, ok
+}
+
+// pass tells of a record that is not asked about.
+func (c *cache) pass(rec *record.Record) {
+	if c.old != nil && rec.Path != "" {
+		c.old.seek(rec.Path)
+	}
+}
+
 // restart makes find and add begin a new sequence in tree order. Nothing may be
 // in the queue.
 func (c *cache) restart() {
 	if c.old != nil {
 		c.openOld()
 	}
-	if !c.writable() {
+	if c.part() == nil {
 		return
 	}
-	if err := c.parts[0].finish(); err != nil {
-		c.giveUp(err)
-		return
+	err := c.parts[0].finish()
+	if err == nil {
+		err = c.startPart()
 	}
-	c.startPart()
-}
-
-func (c *cache) startPart() {
-	part, err := createEntries(c.path + partSuffixes[len(c.parts)])
 	if err != nil {
 		c.giveUp(err)
-		return
 	}
-	c.parts = append(c.parts, part)
+}
+
+// part returns what is being written, and begins it if need be, with the entries
+// that are as they were. It is nil if nothing is collected.
+func (c *cache) part() *entryWriter {
+	if !c.collect {
+		return nil
+	}
+	if len(c.parts) == 0 {
+		if err := c.begin(); err != nil {
+			c.giveUp(err)
+			return nil
+		}
+	}
+	return c.parts[len(c.parts)-1]
+}
+
+func (c *cache) begin() error {
+	if err := c.startPart(); err != nil || c.same == 0 {
+		return err
+	}
+	old, err := openEntries(c.path, c.opts.Info)
+	if err != nil {
+		return err
+	}
+	defer old.close()
+	return old.copyTo(c.parts[0], c.same)
+}
+
+func (c *cache) startPart() error {
+	part, err := createEntries(c.path + partSuffixes[len(c.parts)])
+	if err == nil {
+		c.parts = append(c.parts, part)
+	}
+	return err
 }
 
 // add collects a digest.
 func (c *cache) add(entry *record.Record) {
-	if !c.writable() {
+	if part := c.part(); part != nil {
+		if err := part.add(entry); err != nil {
+			c.giveUp(err)
+		}
+	}
+}
+
+// keep collects an entry of FILE, of the given number.
+func (c *cache) keep(entry []byte, number int64) {
+	if len(c.parts) == 0 && number == c.same {
+		c.same++
 		return
 	}
-	if err := c.parts[len(c.parts)-1].add(entry); err != nil {
-		c.giveUp(err)
+	if part := c.part(); part != nil {
+		if err := part.addLine(entry); err != nil {
+			c.giveUp(err)
+		}
 	}
 }
 
@@ -179,7 +238,7 @@ func (c *cache) giveUp(err error) {
 		p.Writer.Close()
 		p.file.Close()
 	}
-	c.parts = nil
+	c.parts, c.collect = nil, false
 	c.removeParts()
 	c.unlock()
 }
@@ -189,7 +248,10 @@ func (c *cache) giveUp(err error) {
 func (c *cache) close(whole bool) {
 	defer c.unlock()
 	defer c.closeOld()
-	if !c.writable() {
+	if len(c.parts) == 0 && (!whole || c.same > 0 && c.old.head() == nil && c.old.count == c.same) {
+		return // FILE has it all
+	}
+	if c.part() == nil {
 		return
 	}
 	var count int64
@@ -277,14 +339,14 @@ func mergeEntries(to string, names []string, complete bool, info func(format str
 	for err == nil {
 		var first *entryReader
 		for _, s := range sources {
-			if s.head != nil && (first == nil || record.Compare(s.head.Path, first.head.Path) < 0) {
+			if s.head() != nil && (first == nil || record.Compare(s.head().Path, first.head().Path) < 0) {
 				first = s
 			}
 		}
 		if first == nil {
 			break
 		}
-		err = out.add(first.head) // leaves out what it has got already
+		err = out.add(first.head()) // leaves out what it has got already
 		first.next()
 	}
 	if finishErr := out.finish(); err == nil {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -394,8 +396,12 @@ func TestDisorder(t *testing.T) {
 		if diff := cmp.Diff([]string{"a", "b", "c", "d", "e", "f"}, paths(cached(t, name))); diff != "" {
 			t.Errorf("%s: cache: %s", order, diff)
 		}
-		// Both the shuffled and the ordered listing are served from it.
-		wantOpened(t, runStream(t, shuffled(order), withCache(name)))
+		// Both the shuffled and the ordered listing are served from it, each file once.
+		var twice []string
+		if order == "abccdef" {
+			twice = []string{"c"}
+		}
+		wantOpened(t, runStream(t, shuffled(order), withCache(name)), twice...)
 		wantOpened(t, runTree(t, root, withCache(name)))
 		if l := leftovers(t, name); l != nil {
 			t.Errorf("%s: left behind: %q", order, l)
@@ -454,5 +460,133 @@ func TestMergePrefersTheLatest(t *testing.T) {
 	want := map[string]string{"a": sumOf("mid"), "b": sumOf("new"), "c": sumOf("mid"), "d": sumOf("new"), "e": sumOf("old")}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Whatever happens to a tree from run to run, each run opens what has changed and
+// nothing else, tells the digests of all, and leaves a cache of exactly what there is.
+func TestCacheFollowsATree(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	root, name := makeTree(t, numbered(40)), cacheName(t)
+	runTree(t, root, withCache(name))
+	for round := range 150 {
+		files := map[string]string{}
+		for _, r := range list(t, root) {
+			if r.Kind == record.KindFile {
+				b, err := os.ReadFile(local.Path(r))
+				if err != nil {
+					t.Fatal(err)
+				}
+				files[r.Path] = string(b)
+			}
+		}
+		var changed []string
+		change := func(path, content string) {
+			if err := os.WriteFile(filepath.Join(root, path), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if files[path] != content && !slices.Contains(changed, path) {
+				changed = append(changed, path)
+			}
+			files[path] = content
+		}
+		all := slices.Sorted(maps.Keys(files))
+		for range random.IntN(4) {
+			path := all[random.IntN(len(all))]
+			switch random.IntN(3) {
+			case 0:
+				change(path, fmt.Sprint(files[path], "round ", round)) // its size says so
+			case 1:
+				change(fmt.Sprintf("%s-%d", path, round), "new")
+			case 2:
+				if len(files) > 10 {
+					os.Remove(filepath.Join(root, path))
+					delete(files, path)
+					changed = slices.DeleteFunc(changed, func(p string) bool { return p == path })
+				}
+			}
+		}
+		before := cacheStamp(t, name)
+		got := runTree(t, root, withCache(name))
+		wantOpened(t, got, changed...)
+		want := map[string]string{}
+		for path, content := range files {
+			want[path] = sumOf(content)
+		}
+		if diff := cmp.Diff(want, got.md5s()); diff != "" {
+			t.Fatalf("round %d: %s", round, diff)
+		}
+		kept := map[string]string{}
+		for _, r := range cached(t, name) {
+			kept[r.Path] = r.MD5
+		}
+		if diff := cmp.Diff(want, kept); diff != "" {
+			t.Fatalf("round %d: the cache: %s", round, diff)
+		}
+		if l := leftovers(t, name); l != nil {
+			t.Fatalf("round %d: left behind: %q", round, l)
+		}
+		if same := len(files) == len(all) && len(changed) == 0; same != (before == cacheStamp(t, name)) {
+			t.Fatalf("round %d: the cache was written: %t, though the tree is as it was: %t", round, same, same)
+		}
+	}
+}
+
+// cacheStamp tells one file from another that has replaced it.
+func cacheStamp(t *testing.T, name string) string {
+	fi, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r record.Record
+	local.Fill(&r, fi)
+	return fmt.Sprint(r.Ino, r.CTime)
+}
+
+// A run that ends early after a difference leaves the entries that it came by, and those
+// of the last run.
+func TestCutRunKeepsAll(t *testing.T) {
+	root, name := makeTree(t, numbered(30)), cacheName(t)
+	runTree(t, root, withCache(name))
+	recs := list(t, root)
+	for cut := range recs {
+		got := runStream(t, encode(t, recs[:cut], false), withCache(name))
+		wantOpened(t, got)
+		if n := len(cached(t, name)); n != 30 {
+			t.Fatalf("after a run of %d records the cache has %d entries", cut, n)
+		}
+		changed := slices.Clone(recs[:cut])
+		if cut > 0 && changed[cut-1].Kind == record.KindFile {
+			r := *changed[cut-1]
+			r.Mode = "0777"
+			changed[cut-1] = &r
+			wantOpened(t, runStream(t, encode(t, changed, false), withCache(name)))
+			if n := len(cached(t, name)); n != 30 {
+				t.Fatalf("after a run of %d records, the last of which differs, the cache has %d entries", cut, n)
+			}
+		}
+	}
+}
+
+// A line of the cache that is not what jhash writes is not taken for a record that is
+// known.
+func TestExtends(t *testing.T) {
+	const line = `{"kind":"file","path":"a","size":1}`
+	const sum = "0123456789abcdef0123456789abcdef"
+	for entry, want := range map[string]bool{
+		`{"kind":"file","path":"a","size":1,"md5":"` + sum + `"}`:       true,
+		`{"kind":"file","path":"a","size":2,"md5":"` + sum + `"}`:       false,
+		`{"kind":"file","path":"a","size":1,"md5":"` + sum[1:] + `g"}`:  false,
+		`{"kind":"file","path":"a","size":1,"md5":"` + sum[1:] + `"}`:   false,
+		`{"kind":"file","path":"a","size":1,"md6":"` + sum + `"}`:       false,
+		`{"kind":"file","path":"a","size":1,"md5":"` + sum + `"]`:       false,
+		`{"kind":"file","path":"a","size":1,"md5":"` + sum + `","x":1}`: false,
+		`{"kind":"file","path":"a","size":1,"x":1,"md5":"` + sum + `"}`: false,
+		`{"kind":"file","path":"a","size":12,"md5":"` + sum[1:] + `"}`:  false,
+		line: false, "": false, "{}": false,
+	} {
+		if got := extends([]byte(entry), []byte(line)); got != want {
+			t.Errorf("%s: %t", entry, got)
+		}
 	}
 }

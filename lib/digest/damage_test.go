@@ -60,9 +60,9 @@ func TestDamagedCache(t *testing.T) {
 		}
 		defer r.close()
 		n := 0
-		for ; r.head != nil; r.next() {
-			if md5s[r.head.Path] != r.head.MD5 {
-				t.Fatalf("%s: entry %s is false", what, r.head.Raw())
+		for ; r.head() != nil; r.next() {
+			if md5s[r.head().Path] != r.head().MD5 {
+				t.Fatalf("%s: entry %s is false", what, r.head().Raw())
 			}
 			n++
 		}
@@ -246,7 +246,7 @@ func TestCacheOnAFullDisk(t *testing.T) {
 		var warned []string
 		opts := Options{Cache: name, Warn: func(format string, args ...any) { warned = append(warned, fmt.Sprintf(format, args...)) }}
 		c := openCache(opts.complete())
-		c.parts[0].file.Close() // writing fails from here on
+		c.part().file.Close() // writing fails from here on
 		switch when {
 		case "while adding":
 			for i := range 3 * frameSize / 100 { // so many that they are written
@@ -320,9 +320,9 @@ func FuzzOpenEntries(f *testing.F) {
 			return
 		}
 		defer r.close()
-		for ; r.head != nil; r.next() {
-			if r.head.Path == "" || len(r.head.MD5) != 32 {
-				t.Errorf("entry %+v", r.head)
+		for ; r.head() != nil; r.next() {
+			if r.head().Path == "" || len(r.head().MD5) != 32 {
+				t.Errorf("entry %+v", r.head())
 			}
 		}
 	})

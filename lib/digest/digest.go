@@ -14,6 +14,7 @@ import (
 	"context"
 	"iter"
 	"runtime"
+	"slices"
 
 	"jottatools/lib/record"
 )
@@ -55,6 +56,10 @@ type Output interface {
 	Pass(*record.Record) error  // a record as it was read
 }
 
+// lineOutput is an Output that takes records of files which nobody has taken apart, as
+// lines.
+type lineOutput interface{ PassLine([]byte) error }
+
 // Records reads records, adds what is missing and writes them to out, in the
 // order they came.
 //
@@ -84,10 +89,11 @@ func records(ctx context.Context, out Output, in *record.Reader, opts Options, h
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := &run{ctx: ctx, cancel: cancel, out: out, opts: opts, hasher: h}
+	r.lines, _ = out.(lineOutput)
 	if opts.Cache != "" {
 		r.cache = openCache(opts)
 	}
-	h.settle = r.cache != nil && r.cache.writable()
+	h.settle = r.cache != nil && r.cache.collect
 	r.startQueue()
 	err := r.all(in)
 	r.queue.close()
@@ -123,13 +129,15 @@ type run struct {
 	ctx    context.Context // ends when the caller says so or out fails
 	cancel context.CancelCauseFunc
 	out    Output
+	lines  lineOutput // out, if it takes lines
 	opts   Options
 	hasher *hasher
 	cache  *cache // nil without one
 
 	queue *queue
 
-	toRead, known int64 // files to read, and those whose digest the cache had
+	passed        []byte // the last line that passKnown has passed, until a record has been compared with it
+	toRead, known int64  // files to read, and those whose digest the cache had
 }
 
 // result is a record on its way out.
@@ -138,6 +146,19 @@ type result struct {
 	changed bool           // rec is no longer as read
 	entry   *record.Record // what the cache should remember, or nil
 	aborted bool           // the run ended before the file was read
+
+	// Instead of all that: the line that the cache has for a file that is as it was in the
+	// last run, and which of its entries that is.
+	known  []byte
+	number int64
+}
+
+// size returns how many bytes the record has.
+func (r *result) size() int {
+	if r.rec == nil {
+		return len(r.known)
+	}
+	return len(r.rec.Raw())
 }
 
 func (r *run) startQueue() {
@@ -148,11 +169,18 @@ func (r *run) startQueue() {
 // that is out of order is fed once it is sorted.
 func (r *run) all(in *record.Reader) error {
 	last := ""
-	for rec := range in.All() {
-		if r.ctx.Err() != nil {
+	for r.ctx.Err() == nil {
+		if r.passKnown(in) {
+			continue
+		}
+		rec, ok := in.Next()
+		if !ok || r.ctx.Err() != nil {
 			return nil
 		}
 		if r.cache != nil && rec.Path != "" {
+			if len(r.passed) > 0 {
+				last, r.passed = pathOf(r.passed), r.passed[:0]
+			}
 			if record.Compare(rec.Path, last) < 0 {
 				r.opts.Warn("the records are out of order: %q came after %q; sorting the rest, as the cache needs it", rec.Path, last)
 				return r.sorted(rec, in.All())
@@ -162,6 +190,31 @@ func (r *run) all(in *record.Reader) error {
 		r.feed(rec)
 	}
 	return nil
+}
+
+// passKnown passes the next record on without taking it apart, if the cache has it line
+// for line. It is in order then: so is the cache, which is asked about each record.
+func (r *run) passKnown(in *record.Reader) bool {
+	if r.cache == nil || r.lines == nil {
+		return false
+	}
+	line, ok := in.PeekLine()
+	if !ok {
+		return false
+	}
+	entry, number, ok := r.cache.take(line)
+	if !ok {
+		return false
+	}
+	r.passed = append(r.passed[:0], line...)
+	in.SkipLine()
+	r.known++
+	res := result{known: entry, number: number}
+	if !r.queue.empty() {
+		res.known = slices.Clone(entry)
+	}
+	r.queue.pass(res)
+	return true
 }
 
 func (r *run) sorted(first *record.Record, rest iter.Seq[*record.Record]) error {
@@ -197,6 +250,12 @@ func (r *run) feed(rec *record.Record) {
 		r.queue.put(&item{result: result{rec: rec}, check: true})
 	case !r.opts.Check && hashable(rec):
 		if r.cache != nil {
+			r.cache.pass(rec)
+			if entry, number, ok := r.cache.take([]byte(rec.Raw())); ok {
+				r.known++
+				r.queue.pass(result{known: slices.Clone(entry), number: number})
+				return
+			}
 			if md5, ok := r.cache.find(rec); ok {
 				r.known++
 				rec.MD5 = md5
@@ -207,6 +266,9 @@ func (r *run) feed(rec *record.Record) {
 		r.toRead++
 		r.queue.put(&item{result: result{rec: rec}})
 	default:
+		if r.cache != nil {
+			r.cache.pass(rec)
+		}
 		r.queue.pass(result{rec: rec})
 	}
 }
@@ -224,6 +286,13 @@ func checkable(r *record.Record) bool {
 // goroutine at a time.
 func (r *run) write(res result) {
 	if res.aborted {
+		return
+	}
+	if res.known != nil {
+		r.cache.keep(res.known, res.number)
+		if err := r.lines.PassLine(res.known); err != nil {
+			r.cancel(err)
+		}
 		return
 	}
 	if res.entry != nil && r.cache != nil {

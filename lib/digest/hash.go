@@ -93,7 +93,7 @@ func (h *hasher) add(rec *record.Record, c content) (entry *record.Record) {
 		}
 		rec.MD5 = c.md5
 		if c.lasting {
-			entry = &record.Record{Kind: record.KindFile, Root: rec.Root, Path: rec.Path}
+			entry = &record.Record{Kind: record.KindFile, Root: rec.Root, Path: rec.Path, BTime: rec.BTime}
 			local.Fill(entry, c.state)
 			entry.MD5 = c.md5
 			entry = entryOf(entry)

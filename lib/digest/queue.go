@@ -63,21 +63,25 @@ const maxQueued = 8 << 20
 // pass writes a record that needs no work when its turn has come: at once, if the
 // queue is empty, which is what makes a run of cache hits fast.
 func (q *queue) pass(res result) {
-	q.mu.Lock()
-	empty := q.length == 0
-	q.mu.Unlock()
-	if empty {
+	if q.empty() {
 		q.write(res)
 		return
 	}
 	q.put(&item{result: res, done: true})
 }
 
+// empty reports whether nothing is in the queue, which to the feeder remains so.
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.length == 0
+}
+
 // put adds a record, and waits for room first.
 func (q *queue) put(it *item) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	it.bytes = len(it.rec.Raw())
+	it.bytes = it.size()
 	for q.length >= q.window() || q.length > 0 && q.bytes+it.bytes > maxQueued {
 		q.room.Wait()
 	}

@@ -321,6 +321,8 @@ func decodeEnd(line string) (End, error) {
 			into = &end.Withheld
 		case "stored":
 			into = &end.Stored
+		case "same":
+			into = &end.Same
 		default:
 			end.extra += "," + member
 			return nil
@@ -337,6 +339,8 @@ func decodeEnd(line string) (End, error) {
 		return End{}, fmt.Errorf("the stream has format version %d; this program reads version 1: update it", end.Version)
 	case !counted:
 		return End{}, errors.New(`the end record has no "records"`)
+	case end.Same.Files < 0 || end.Same.Dirs < 0 || end.Same.Bytes < 0:
+		return End{}, errors.New(`the end record has a negative number in "same"`)
 	}
 	return end, nil
 }
@@ -364,6 +368,12 @@ func (e *End) append(b []byte) []byte {
 	}
 	if e.Stored != 0 {
 		b = appendInt(b, `,"stored":`, e.Stored)
+	}
+	if e.Same != (Same{}) {
+		b = appendInt(b, `,"same":{"files":`, e.Same.Files)
+		b = appendInt(b, `,"dirs":`, e.Same.Dirs)
+		b = appendInt(b, `,"bytes":`, e.Same.Bytes)
+		b = append(b, '}')
 	}
 	b = append(b, e.extra...)
 	return append(b, '}')

@@ -24,6 +24,9 @@ var (
 	// ErrErrors: the stream is whole, but entries in it carry errors. Only Clean
 	// minds.
 	ErrErrors = errors.New("entries of the stream have errors")
+	// ErrLeftOut: the stream is whole, but not all entries of the tree have a record,
+	// since some need nothing. Only Full minds.
+	ErrLeftOut = errors.New("entries that need nothing were left out of the stream")
 	// ErrMalformed: a line is not a record.
 	ErrMalformed = errors.New("malformed line")
 )
@@ -53,6 +56,10 @@ type Reader struct {
 	started bool
 	done    bool
 	fault   error // what ended the stream early
+
+	peeked  bool // part is a line that PeekLine has read ahead, and partErr what came with it
+	part    []byte
+	partErr error
 }
 
 // NewReader returns a Reader of the stream r.
@@ -151,7 +158,7 @@ func (r *Reader) readLine() (string, error) {
 	r.line++
 	var long []byte
 	for {
-		part, err := r.source.ReadSlice('\n')
+		part, err := r.slice()
 		if err == nil && long == nil {
 			return string(bytes.TrimSpace(part)), nil
 		}
@@ -171,6 +178,45 @@ func (r *Reader) readLine() (string, error) {
 		}
 		return string(bytes.TrimSpace(long)), err
 	}
+}
+
+// slice returns what ReadSlice of the source does, or did for PeekLine.
+func (r *Reader) slice() ([]byte, error) {
+	if r.peeked {
+		r.peeked = false
+		return r.part, r.partErr
+	}
+	return r.source.ReadSlice('\n')
+}
+
+// PeekLine returns the next line, without its newline, if it looks like the record of
+// a file as a [Writer] writes it. That is all that is known of it: who recognises it
+// can spare taking it apart, and say so by SkipLine; to everybody else Next returns
+// it. The line holds until the next call. The first record always has to be had
+// by Next.
+func (r *Reader) PeekLine() (line []byte, ok bool) {
+	if r.done || !r.started || r.end != nil {
+		return nil, false
+	}
+	if !r.peeked {
+		r.part, r.partErr = r.source.ReadSlice('\n')
+		r.peeked = true
+	}
+	if r.partErr != nil || !bytes.HasPrefix(r.part, fileStart) {
+		return nil, false
+	}
+	return bytes.TrimSpace(r.part), true
+}
+
+// fileStart is how the line of a file begins.
+var fileStart = []byte(`{"kind":"file",`)
+
+// SkipLine counts the line that PeekLine has returned as a record without an error, and
+// goes on to the next one.
+func (r *Reader) SkipLine() {
+	r.peeked = false
+	r.line++
+	r.read++
 }
 
 // sniff puts a decompressor in front of a compressed stream.
@@ -251,6 +297,19 @@ func (r *Reader) Whole() error {
 		return fmt.Errorf("%w by %s; see what it reported and run it again", ErrIncomplete, r.stage())
 	case r.end.Records != r.read:
 		return fmt.Errorf("%w: %s read, %d announced by %s", ErrMiscounted, Count(r.read, "record", "records"), r.end.Records, r.stage())
+	}
+	return nil
+}
+
+// Full returns nil if the stream is whole and has a record of every entry of the
+// tree. Otherwise the error is that of Whole, or wraps ErrLeftOut: who has to see each
+// entry, and not only what needs something, cannot do with such a stream.
+func (r *Reader) Full() error {
+	if err := r.Whole(); err != nil {
+		return err
+	}
+	if same := r.end.Same; same != (Same{}) {
+		return fmt.Errorf("%w, %d of them; run jdiff without --changes", ErrLeftOut, same.Entries())
 	}
 	return nil
 }

@@ -191,8 +191,34 @@ type End struct {
 	Scope    []string // paths that the stream covers; empty: all of its root
 	Withheld int64    // deletions that a brake kept out of the stream
 	Stored   int64    // entries that jdiff found on the target; 0 if it found none, or was not asked
+	Same     Same     // entries that were left out since they need nothing
 
 	extra string
+}
+
+// Same counts entries that are on the target as they are in the source.
+type Same struct {
+	Files int64 `json:"files"`
+	Dirs  int64 `json:"dirs"`
+	Bytes int64 `json:"bytes"` // sum of the sizes of the files
+}
+
+// Entries returns how many there are.
+func (s Same) Entries() int64 { return s.Files + s.Dirs }
+
+// Add counts a record, which is of a file or a folder.
+func (s *Same) Add(r *Record) {
+	if r.Kind == KindDir {
+		s.Dirs++
+		return
+	}
+	s.Files++
+	s.Bytes += max(r.Size, 0)
+}
+
+// plus returns the sum of both.
+func (s Same) plus(t Same) Same {
+	return Same{s.Files + t.Files, s.Dirs + t.Dirs, s.Bytes + t.Bytes}
 }
 
 // Under reports whether path is dir or lies beneath it.

@@ -2,7 +2,9 @@ package record
 
 import (
 	"bufio"
+	"bytes"
 	"io"
+	"math"
 	"sync"
 	"time"
 )
@@ -56,6 +58,36 @@ func (w *Writer) Pass(r *Record) error {
 	return w.put(r, w.buf)
 }
 
+// PassLine adds the record of a file, without an error, as the line that
+// [Reader.PeekLine] has returned.
+func (w *Writer) PassLine(line []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	w.end.Records++
+	w.end.Bytes += sizeIn(line)
+	w.buf = append(w.buf[:0], line...)
+	return w.putLine(w.buf)
+}
+
+// sizeIn returns the size that the line of a file gives; 0 if it gives none.
+func sizeIn(line []byte) (size int64) {
+	const key = `,"size":`
+	at := bytes.Index(line, []byte(key)) // in a text, its quotes would be escaped
+	if at < 0 {
+		return 0
+	}
+	for _, c := range line[at+len(key):] {
+		if c < '0' || c > '9' || size > math.MaxInt64/10-1 {
+			break
+		}
+		size = size*10 + int64(c-'0')
+	}
+	return size
+}
+
 func (w *Writer) put(r *Record, line []byte) error {
 	if w.err != nil {
 		return w.err
@@ -70,6 +102,11 @@ func (w *Writer) put(r *Record, line []byte) error {
 			w.OnError(r)
 		}
 	}
+	return w.putLine(line)
+}
+
+// putLine writes a line that has been counted.
+func (w *Writer) putLine(line []byte) error {
 	_, w.err = w.out.Write(append(line, '\n'))
 	if w.err == nil && !w.pending {
 		w.pending = true
@@ -119,15 +156,23 @@ func (w *Writer) Stored(n int64) {
 	w.end.Stored = n
 }
 
+// LeaveOut counts a record that needs nothing, instead of writing it.
+func (w *Writer) LeaveOut(r *Record) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.end.Same.Add(r)
+}
+
 // Inherit takes over from the end record of the input what later programs need
-// to know: the scope, the deletions withheld, the entries stored, and members that
-// this program does not know.
+// to know: the scope, the deletions withheld, the entries stored and those left out,
+// and members that this program does not know.
 func (w *Writer) Inherit(input End) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.end.Scope = input.Scope
 	w.end.Withheld += input.Withheld
 	w.end.Stored = max(w.end.Stored, input.Stored)
+	w.end.Same = w.end.Same.plus(input.Same)
 	w.end.extra = input.extra
 }
 
