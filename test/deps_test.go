@@ -86,7 +86,7 @@ var foreign = map[string]struct {
 	"golang.org/x/term":              {[]string{"lib/command"}, "only lib/command speaks to a terminal"},
 	"github.com/pelletier/go-toml":   {[]string{"lib/config"}, "only lib/config reads the configuration"},
 	"golang.org/x/image":             {[]string{"lib/jserve"}, "only the thumbnails of the server are scaled"},
-	"golang.org/x/sys":               {[]string{"lib/local", "lib/jserve/store", "lib/digest/md5lanes", "lib/mount"}, "what the systems differ in is known to lib/local, to the store of the server and to the mount; what processors differ in, to the hashing in lanes"},
+	"golang.org/x/sys":               {[]string{"lib/local", "lib/command", "lib/jserve/store", "lib/digest/md5lanes", "lib/mount"}, "what the systems differ in is known to lib/local, to the pipes of lib/command, to the store of the server and to the mount; what processors differ in, to the hashing in lanes"},
 	"github.com/hanwen/go-fuse":      {[]string{"lib/mount"}, "only the mount knows of FUSE"},
 	"golang.org/x/text":              {[]string{"lib/diff"}, "only the brake on deletion folds names more loosely than the record does"},
 }

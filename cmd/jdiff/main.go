@@ -28,6 +28,7 @@ import (
 
 func main() {
 	cmd := command.New("jdiff", "say what to put, make, touch and delete")
+	cmd.Serial, cmd.Garbage = true, 100
 	cmd.Args = "[A.ndjson B.ndjson]"
 	cmd.Long = `Jdiff joins the records of a local tree with the listing of a remote folder and
 gives each an action and a reason. It changes nothing: what it writes is the plan,
@@ -40,6 +41,11 @@ With --reverse it is the other way round: what to fetch so that the local tree
 becomes like what is stored, for jget. What only the local side has stays as it is,
 with the action none and the reason gone. The second of two files is then a
 listing, such as jls writes.
+
+With --changes, what is the same on both sides is left out, and only counted in the
+end record: of a tree in which little has changed, the programs behind have little
+to read. Jput, jrm, jget and jreport take such a stream like any other; to those that
+have to see each entry it is not whole.
 
 With --prune, what is gone from the source is proposed for deletion: after
 everything else, only if the source was read whole and without errors, has a file
@@ -70,6 +76,7 @@ moved away is not deleted, nor does it count for --max-delete.`
 	f.BoolVar(&o.TrackRenames, "track-renames", false, "with --prune: move what is gone to where its content is new")
 	f.StringVar(&o.maxDelete, "max-delete", o.MaxDelete.String(), "with --prune: propose no deletion at all beyond `N|P%` entries")
 	f.Int64Var(&o.Base, "max-delete-base", 0, "the share in --max-delete is of at most `N` entries (default: of all that are stored)")
+	f.BoolVar(&o.changes, "changes", false, "leave out what is the same on both sides; the end record counts it")
 	f.StringVar(&o.format, "format", "ndjson", "write `FORMAT`: ndjson, or combined: one symbol (= + - * !) and path a line")
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
@@ -77,7 +84,7 @@ moved away is not deleted, nor does it count for --max-delete.`
 type options struct {
 	diff.Options
 	maxDelete, format string
-	reverse           bool
+	reverse, changes  bool
 }
 
 func run(ctx context.Context, env *command.Env, o options) (err error) {
@@ -86,6 +93,9 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 	}
 	if o.format != "ndjson" && o.format != "combined" {
 		return command.Usagef("--format must be ndjson or combined, not %q", o.format)
+	}
+	if o.changes && o.format != "ndjson" {
+		return command.Usagef("--changes is for records; with --format combined, write: grep -v '^='")
 	}
 	if o.reverse && o.Prune {
 		return command.Usagef("--reverse deletes nothing; leave --prune out")
@@ -142,13 +152,14 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 			return err
 		}
 		if o.reverse {
-			return diff.Reverse(ctx, in, target.Sorted, emit)
+			err = diff.Reverse(ctx, in, target.Sorted, emit)
+		} else {
+			err = diff.Plan(ctx, in, target.Sorted, emit, o.Options)
 		}
-		err = diff.Plan(ctx, in, target.Sorted, emit, o.Options)
 		if errors.As(err, &held) {
-			return nil
+			err = nil
 		}
-		return err
+		return errors.Join(err, in.LeftOut())
 	}
 	if o.format == "combined" {
 		o.ShowGone = true
@@ -158,7 +169,11 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 	}
 	err := env.Filter(func(in *record.Reader, out *record.Writer) error {
 		o.Stored = out.Stored
-		err := join(in, out.Write)
+		emit := diff.Emit(out.Write)
+		if o.changes {
+			emit = diff.Changes(out)
+		}
+		err := join(in, emit)
 		if held != nil {
 			out.Withhold(held.Deletions)
 		}
@@ -205,7 +220,7 @@ func saved(env *command.Env, name string) (*record.Sorter, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := in.Whole(); err != nil {
+	if err := errors.Join(in.Whole(), in.LeftOut()); err != nil {
 		sorted.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

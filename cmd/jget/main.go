@@ -137,6 +137,9 @@ func run(ctx context.Context, env *command.Env, o options) error {
 		if errors.As(err, &kept) {
 			err = nil
 		}
+		if o.Metadata != nil { // that of entries whose content is the same may differ
+			err = errors.Join(err, in.LeftOut())
+		}
 		return errors.Join(err, wait())
 	})
 	if kept != nil {
@@ -168,7 +171,7 @@ func saved(env *command.Env, name string) (sorted *record.Sorter, cut, err error
 	in := env.Reader(f)
 	records := 0
 	sorted, err = record.Sort(in, func(*record.Record) bool { records++; return true })
-	whole := in.Whole()
+	whole := errors.Join(in.Whole(), in.LeftOut())
 	switch {
 	case err != nil || whole == nil:
 		return sorted, nil, err

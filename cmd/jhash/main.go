@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"runtime"
@@ -49,6 +50,7 @@ const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos |
 
 func main() {
 	cmd := command.New("jhash", "add the MD5 of each file to its record, keeping the order")
+	cmd.Serial, cmd.Garbage = true, 100 // serial as long as the cache knows all
 	cmd.Long, cmd.Example = long, example
 	var o digest.Options
 	f := cmd.Flags()
@@ -70,7 +72,7 @@ func run(ctx context.Context, env *command.Env, opts digest.Options, format stri
 	case opts.Check && format != "records":
 		return command.Usagef("--check writes records; leave --format out")
 	}
-	opts.Progress = env.Progress().Add
+	opts.Progress, opts.Begin = env.Progress().Add, env.UseProcessors
 	opts.Warn, opts.Info = env.Errorf, env.Infof
 
 	stdout := env.ExactSink()
@@ -78,11 +80,19 @@ func run(ctx context.Context, env *command.Env, opts digest.Options, format stri
 		env.Stdout = io.Discard // its records are only counted
 	}
 	return env.Filter(func(in *record.Reader, out *record.Writer) error {
-		if format == "md5sum" {
-			sums := digest.NewSums(stdout, out)
-			sums.Skipped = func(r *record.Record) { env.Errorf("%s: changed while it was read, or is gone; left out", r.Path) }
-			return digest.Records(ctx, sums, in, opts)
+		err := hash(ctx, env, in, out, stdout, opts, format)
+		if opts.Check || format == "md5sum" {
+			err = errors.Join(err, in.LeftOut())
 		}
-		return digest.Records(ctx, out, in, opts)
+		return err
 	})
+}
+
+func hash(ctx context.Context, env *command.Env, in *record.Reader, out *record.Writer, stdout io.Writer, opts digest.Options, format string) error {
+	if format == "md5sum" {
+		sums := digest.NewSums(stdout, out)
+		sums.Skipped = func(r *record.Record) { env.Errorf("%s: changed while it was read, or is gone; left out", r.Path) }
+		return digest.Records(ctx, sums, in, opts)
+	}
+	return digest.Records(ctx, out, in, opts)
 }

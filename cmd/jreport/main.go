@@ -28,6 +28,7 @@ import (
 
 func main() {
 	cmd := command.New("jreport", "sum up a run: what was stored, what was not, and why")
+	cmd.Serial = true
 	cmd.Args = "[status REPORT…]"
 	cmd.Long = `Jreport stands at the end of a pipe. It counts what was stored and what was not,
 and keeps a JSON report that also says when the tree was last stored whole.

@@ -58,6 +58,7 @@ const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos -
 
 func main() {
 	cmd := command.New("jrm", "delete on the service what a plan or a path says")
+	cmd.Serial = true
 	cmd.Long, cmd.Example, cmd.Args = long, example, "[REMOTE…]"
 	var o options
 	f := cmd.Flags()

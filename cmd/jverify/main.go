@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"jottatools/lib/command"
@@ -67,6 +68,7 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 	progress := env.Progress()
 	o.Expect, o.Progress, o.NoMore = progress.Expect, progress.Add, progress.ExpectNoMore
 	return env.Filter(func(in *record.Reader, out *record.Writer) error {
-		return transfer.Verify(ctx, in, out, client, o.VerifyOptions)
+		err := transfer.Verify(ctx, in, out, client, o.VerifyOptions)
+		return errors.Join(err, in.LeftOut())
 	})
 }

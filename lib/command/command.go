@@ -34,6 +34,7 @@ type Command struct {
 	Verbs   []string // words that the shell completes the first argument to
 	Alone   bool     // it is no part of a pipe, whose programs speak for each other
 	Garbage int      // how much garbage may wait, in percent of what is kept; 0: gcPercent
+	Serial  bool     // it does one thing after the other, until [Env.UseProcessors] is called
 
 	cobra   *cobra.Command
 	version bool
@@ -77,6 +78,11 @@ const gcPercent = 25
 func (c *Command) Main(run func(ctx context.Context, env *Env) error) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(cmp.Or(c.Garbage, gcPercent))
+	}
+	if c.Serial && os.Getenv("GOMAXPROCS") == "" {
+		// The programs of a pipe run side by side already. One that would spread its own
+		// few goroutines over processors, too, loses a fifth of its time to that.
+		c.env.processors = runtime.GOMAXPROCS(1)
 	}
 	// A panic ends a program with the code 2, which means wrong usage. Now it dies of
 	// a signal.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +37,9 @@ type Env struct {
 	quiet     bool
 	logFormat string
 
+	processors int       // that a serial program leaves to others
+	unleash    sync.Once // for UseProcessors
+
 	screen   sync.Mutex // guards what is drawn on the terminal, and what follows
 	progress *Progress
 	textErr  error // the first of writing text to standard output
@@ -45,6 +49,8 @@ func (e *Env) start(ctx context.Context, c *Command) {
 	e.ctx = ctx
 	e.name = c.Name()
 	e.logFormat = "text"
+	widen(os.Stdin)
+	widen(os.Stdout)
 	e.Stdin = interruptible(ctx, os.Stdin)
 	e.Stdout = os.Stdout
 	e.Stderr = os.Stderr
@@ -59,6 +65,16 @@ func (e *Env) finish() error {
 	e.screen.Lock()
 	defer e.screen.Unlock()
 	return e.textErr
+}
+
+// UseProcessors has a program that is [Command.Serial] use all processors from now on,
+// since there is much to do at once. It may be called often, by anybody.
+func (e *Env) UseProcessors() {
+	e.unleash.Do(func() {
+		if e.processors > 1 {
+			runtime.GOMAXPROCS(e.processors)
+		}
+	})
 }
 
 // Verbose returns how often -v was given.

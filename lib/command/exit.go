@@ -106,7 +106,7 @@ func codeOf(err error) int {
 	case errors.As(err, &entry):
 		return classCode(entry)
 	}
-	for _, input := range []error{record.ErrTruncated, record.ErrIncomplete, record.ErrMiscounted, record.ErrMalformed, syscall.EISDIR} {
+	for _, input := range []error{record.ErrTruncated, record.ErrIncomplete, record.ErrMiscounted, record.ErrMalformed, record.ErrLeftOut, syscall.EISDIR} {
 		if errors.Is(err, input) {
 			return ExitInput
 		}

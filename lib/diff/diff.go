@@ -47,6 +47,18 @@ type Target func() iter.Seq2[*record.Record, error]
 // Emit takes the records of the plan, in the order they are to be written.
 type Emit func(*record.Record) error
 
+// Changes returns an Emit that hands on what needs something, or has something to be
+// told of it, and leaves out what is the same on both sides. It is only counted, by out.
+func Changes(out *record.Writer) Emit {
+	return func(r *record.Record) error {
+		if r.Action == record.ActionNone && r.Reason == record.ReasonSame && r.Error == nil && r.Status == "" {
+			out.LeaveOut(r)
+			return nil
+		}
+		return out.Write(r)
+	}
+}
+
 // ErrWithheld is wrapped by the error that says why deletions were not
 // proposed. The rest of the plan stands.
 var ErrWithheld = errors.New("deletions withheld")

@@ -21,7 +21,11 @@ func (p *plan) finish(ctx context.Context, source *record.Reader) error {
 	if p.gone.Len() == 0 {
 		return p.putNow()
 	}
-	if err := source.Clean(); err != nil {
+	err := source.Clean()
+	if err == nil {
+		err = source.LeftOut() // what has no record there is not gone
+	}
+	if err != nil {
 		if err := p.putNow(); err != nil {
 			return err
 		}

@@ -40,6 +40,8 @@ type Options struct {
 	// one. Such records leave with status done or failed.
 	Check bool
 
+	// Begin, if set, is called before the first file is read, if any is.
+	Begin func()
 	// Progress, if set, hears of files finished and bytes read. Bytes are
 	// negative when a file has to be read again. It may be called concurrently,
 	// as may Warn and Info.
@@ -110,6 +112,9 @@ func records(ctx context.Context, out Output, in *record.Reader, opts Options, h
 func (o Options) complete() Options {
 	if o.Jobs <= 0 {
 		o.Jobs = 2 * runtime.NumCPU()
+	}
+	if o.Begin == nil {
+		o.Begin = func() {}
 	}
 	if o.Progress == nil {
 		o.Progress = func(int64, int64) {}
@@ -246,8 +251,7 @@ func (r *run) sorted(first *record.Record, rest iter.Seq[*record.Record]) error 
 func (r *run) feed(rec *record.Record) {
 	switch {
 	case r.opts.Check && checkable(rec):
-		r.toRead++
-		r.queue.put(&item{result: result{rec: rec}, check: true})
+		r.read(&item{result: result{rec: rec}, check: true})
 	case !r.opts.Check && hashable(rec):
 		if r.cache != nil {
 			r.cache.pass(rec)
@@ -263,14 +267,22 @@ func (r *run) feed(rec *record.Record) {
 				return
 			}
 		}
-		r.toRead++
-		r.queue.put(&item{result: result{rec: rec}})
+		r.read(&item{result: result{rec: rec}})
 	default:
 		if r.cache != nil {
 			r.cache.pass(rec)
 		}
 		r.queue.pass(result{rec: rec})
 	}
+}
+
+// read has the file of a record read.
+func (r *run) read(it *item) {
+	if r.toRead == 0 {
+		r.opts.Begin()
+	}
+	r.toRead++
+	r.queue.put(it)
 }
 
 func hashable(r *record.Record) bool {

@@ -15,7 +15,7 @@ import (
 type queue struct {
 	write   func(result) // called by one goroutine at a time
 	workers int          // at work
-	shares  int          // that what waits is cut into: as many as can hash at once
+	shares  int          // that what waits is cut into: as many as can hash at once; 0: nobody hashes yet
 
 	mu      sync.Mutex // guards what follows, and done of each item
 	work    sync.Cond  // there may be something to take
@@ -44,7 +44,7 @@ type item struct {
 // newQueue returns a queue whose records are dealt with by so many workers. It must
 // be closed.
 func newQueue(workers int, work func(*queue), write func(result)) *queue {
-	q := &queue{write: write, workers: workers, shares: min(workers, runtime.GOMAXPROCS(0))}
+	q := &queue{write: write, workers: workers}
 	q.work.L, q.room.L = &q.mu, &q.mu
 	for range workers {
 		q.running.Go(func() { work(q) })
@@ -95,6 +95,9 @@ func (q *queue) put(it *item) {
 	if it.done {
 		q.flush()
 		return
+	}
+	if q.shares == 0 {
+		q.shares = min(q.workers, runtime.GOMAXPROCS(0))
 	}
 	if q.next == nil {
 		q.next = it

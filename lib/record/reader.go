@@ -25,7 +25,7 @@ var (
 	// minds.
 	ErrErrors = errors.New("entries of the stream have errors")
 	// ErrLeftOut: the stream is whole, but not all entries of the tree have a record,
-	// since some need nothing. Only Full minds.
+	// since some need nothing. Only LeftOut minds.
 	ErrLeftOut = errors.New("entries that need nothing were left out of the stream")
 	// ErrMalformed: a line is not a record.
 	ErrMalformed = errors.New("malformed line")
@@ -301,14 +301,11 @@ func (r *Reader) Whole() error {
 	return nil
 }
 
-// Full returns nil if the stream is whole and has a record of every entry of the
-// tree. Otherwise the error is that of Whole, or wraps ErrLeftOut: who has to see each
-// entry, and not only what needs something, cannot do with such a stream.
-func (r *Reader) Full() error {
-	if err := r.Whole(); err != nil {
-		return err
-	}
-	if same := r.end.Same; same != (Same{}) {
+// LeftOut returns nil unless the end record says that entries were left out, since
+// they need nothing. Otherwise the error wraps ErrLeftOut: who has to see each entry of
+// the tree cannot do with such a stream.
+func (r *Reader) LeftOut() error {
+	if same := r.End().Same; same != (Same{}) {
 		return fmt.Errorf("%w, %d of them; run jdiff without --changes", ErrLeftOut, same.Entries())
 	}
 	return nil

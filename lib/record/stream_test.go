@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 	"go.uber.org/goleak"
 )
@@ -329,4 +330,106 @@ func (e *endless) Read(b []byte) (int, error) {
 		e.at = (e.at + m) % len(e.line)
 	}
 	return n, nil
+}
+
+// Lines that are passed on as they are make the same stream as records that are read and
+// written.
+func TestPassLine(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	lines := []string{
+		`{"kind":"dir","path":"d"}`,
+		`{"kind":"file","path":"a","size":0}`,
+		`{"kind":"file","root":"/r","path":"é\"b\",\"size\":9","size":12,"mtime":"2026-01-01T00:00:00Z"}`,
+		`{"kind":"file","path":"c"}`,
+		`{"kind":"file","path":"c","size":9223372036854775807}`,
+		`  {"kind":"file","path":"c","size":3}`,
+		`{"kind":"file","path":"c","size":4}  `,
+		`{"kind":"file","path":"big","size":5,"odd":"` + strings.Repeat("x", 70<<10) + `"}`,
+		`{"kind":"comet","tail":"long"}`,
+		``,
+	}
+	for range 200 {
+		var in strings.Builder
+		records := 0
+		for range random.IntN(20) {
+			line := lines[random.IntN(len(lines))]
+			if line != "" {
+				records++
+			}
+			in.WriteString(line + "\n")
+		}
+		fmt.Fprintf(&in, `{"kind":"end","v":1,"stage":"x","records":%d,"bytes":0,"errors":0,"complete":true}`+"\n", records)
+		copied := func(pass bool) string {
+			var b strings.Builder
+			r, w := NewReader(strings.NewReader(in.String())), NewWriter(&b, "x")
+			r.Malformed = func(err error) { t.Error(err) }
+			for {
+				if line, ok := r.PeekLine(); ok && pass && random.IntN(4) > 0 {
+					if err := w.PassLine(line); err != nil {
+						t.Fatal(err)
+					}
+					r.SkipLine()
+					continue
+				}
+				rec, ok := r.Next()
+				if !ok {
+					break
+				}
+				w.Pass(rec)
+			}
+			if err := r.Whole(); err != nil {
+				t.Error(err)
+			}
+			w.Close()
+			return b.String()
+		}
+		if diff := cmp.Diff(copied(false), copied(true)); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
+// What PeekLine has seen is still there for Next, and a line that is no record is named
+// with its number.
+func TestPeekedLines(t *testing.T) {
+	const first, bad = `{"kind":"dir","path":"d"}`, `{"kind":"file",oops`
+	r := NewReader(strings.NewReader(first + "\n" + bad + "\n" + `{"kind":"file","path":"a"}` + "\n" + `{"kind":"file","path":"cut`))
+	var malformed []string
+	r.Malformed = func(err error) { malformed = append(malformed, err.Error()) }
+	if _, ok := r.PeekLine(); ok {
+		t.Error("the first line was peeked at")
+	}
+	r.Next()
+	for range 2 {
+		if line, ok := r.PeekLine(); !ok || string(line) != bad {
+			t.Errorf("PeekLine = %s, %t", line, ok)
+		}
+	}
+	if rec, ok := r.Next(); !ok || rec.Path != "a" || len(malformed) != 1 || !strings.HasPrefix(malformed[0], "line 2: ") {
+		t.Errorf("got %v, malformed %q", rec, malformed)
+	}
+	if line, ok := r.PeekLine(); ok {
+		t.Errorf("a line that is cut short was peeked at: %s", line)
+	}
+	if _, ok := r.Next(); ok || !errors.Is(r.Whole(), ErrTruncated) {
+		t.Errorf("Whole = %v", r.Whole())
+	}
+}
+
+func TestSame(t *testing.T) {
+	var b strings.Builder
+	w := NewWriter(&b, "x")
+	w.LeaveOut(&Record{Kind: KindFile, Size: 5})
+	w.LeaveOut(&Record{Kind: KindFile, Size: SizeUnknown})
+	w.Inherit(End{Same: Same{1, 2, 3}})
+	w.LeaveOut(&Record{Kind: KindDir, Size: SizeUnknown})
+	w.Close()
+	r := NewReader(strings.NewReader(b.String()))
+	r.Next()
+	if want := (Same{3, 3, 8}); r.End().Same != want || r.End().Same.Entries() != 6 {
+		t.Errorf("got %v, want %v", r.End().Same, want)
+	}
+	if r.Clean() != nil || !errors.Is(r.LeftOut(), ErrLeftOut) {
+		t.Errorf("Clean = %v, LeftOut = %v", r.Clean(), r.LeftOut())
+	}
 }

@@ -80,10 +80,11 @@ func sizeIn(line []byte) (size int64) {
 		return 0
 	}
 	for _, c := range line[at+len(key):] {
-		if c < '0' || c > '9' || size > math.MaxInt64/10-1 {
+		digit := int64(c) - '0'
+		if digit < 0 || digit > 9 || size > (math.MaxInt64-digit)/10 {
 			break
 		}
-		size = size*10 + int64(c-'0')
+		size = size*10 + digit
 	}
 	return size
 }

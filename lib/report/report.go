@@ -234,6 +234,11 @@ func (l *listed) add(entries *[]Entry, omitted *int64, rec *record.Record) {
 // report of the run before, or nil.
 func (r *Report) Finish(in *record.Reader, previous *Report, now time.Time) {
 	r.Version, r.Ended = 1, now.UTC()
+	same := in.End().Same
+	r.Counts.Files += same.Files
+	r.Counts.Dirs += same.Dirs
+	r.Counts.Bytes += same.Bytes
+	r.Counts.Same += same.Files
 	if err := in.Whole(); err != nil {
 		r.Incomplete = err.Error()
 	}

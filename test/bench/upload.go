@@ -84,7 +84,7 @@ func unchanged(files int) job {
 			if err != nil {
 				return nil, err
 			}
-			programs := pipe{w.ours("jwalk", tree.dir), w.ours("jhash", "--cache", w.path("cache")), w.ours("jdiff", "--dest", archive, "--prune"),
+			programs := pipe{w.ours("jwalk", tree.dir), w.ours("jhash", "--cache", w.path("cache")), w.ours("jdiff", "--dest", archive, "--prune", "--changes"),
 				w.ours("jput"), w.ours("jrm"), w.ours("jreport", "-q")}
 			return installed(
 				rival{name: "jwalk | jhash | jdiff | jput | jrm | jreport", units: float64(tree.files), pipe: programs, after: w.nothingSent},
