@@ -45,8 +45,9 @@ func newMapping(covers string, invalid bool) *mapping {
 // local. Different local names can share one wire name, but only if they hold
 // the character ‛; see [LocalName].
 //
-// The error is an [*Error] of class name_invalid, or name_too_long when the
-// result has more than 255 characters.
+// The error is an [*Error] of class name_invalid, also for the two characters that
+// XML cannot hold (U+FFFE, U+FFFF), or name_too_long when the result has more than
+// 255 characters.
 func WireName(local string) (string, error) {
 	if plain(local) {
 		if len(local) <= maxName {
@@ -56,6 +57,9 @@ func WireName(local string) (string, error) {
 	}
 	if local == "" || local == "." || local == ".." || strings.ContainsAny(local, "/\x00") {
 		return "", &Error{Class: record.ClassNameInvalid, Message: "the name " + quoted(local) + " cannot be the name of a file"}
+	}
+	if strings.ContainsAny(local, "\uFFFE\uFFFF") {
+		return "", &Error{Class: record.ClassNameInvalid, Message: "the name " + quoted(local) + " holds a character that no answer of the service could carry; rename it"}
 	}
 	wire := serviceNames.encode(diskNames.decode(local))
 	if len(wire) > maxName {

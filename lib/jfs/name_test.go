@@ -115,6 +115,9 @@ func TestWireNameRefuses(t *testing.T) {
 		{"..", record.ClassNameInvalid},
 		{"a/b", record.ClassNameInvalid},
 		{"a\x00b", record.ClassNameInvalid},
+		{"a\uFFFEb", record.ClassNameInvalid},
+		{"\uFFFF", record.ClassNameInvalid},
+		{"\U0001FFFE\uFFFD\uFDD0", ""},
 		{"...", ""},
 	}
 	for _, test := range tests {
