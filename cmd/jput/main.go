@@ -36,6 +36,9 @@ is full or locked (exit 7) or lets nobody in (exit 4), and after several failure
 in a row for trouble of the service or the line (exit 75); then the rest leaves
 as failed, too.
 
+The plan is read up to 1,000 records ahead, so that the folders of new files are
+made in time: up to two beside the --jobs files, unless --jobs is 1.
+
 With --bwlimit, all uploads together send no more than RATE bytes a second:
 512k, 1.5M, off, or a timetable such as "08:00,512k 23:00,off".
 

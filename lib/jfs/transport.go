@@ -24,9 +24,9 @@ const (
 	minProgress = 1 << 10
 	// maxHeaders bounds the headers of an answer, in bytes.
 	maxHeaders = 256 << 10
-	// idleConnections is how many connections are kept for the next request:
-	// enough for every sensible --jobs.
-	idleConnections = 64
+	// idleConnections is how many connections to one host are kept for the next
+	// request: enough for every sensible --jobs. Uploads need two hosts.
+	idleConnections = 256
 	idleTimeout     = 90 * time.Second
 )
 
@@ -50,7 +50,6 @@ func newTransport(socket string, p patience) *stallGuard {
 		TLSHandshakeTimeout:    p.tls,
 		ResponseHeaderTimeout:  p.header,
 		MaxResponseHeaderBytes: maxHeaders,
-		MaxIdleConns:           idleConnections,
 		MaxIdleConnsPerHost:    idleConnections,
 		IdleConnTimeout:        idleTimeout,
 		WriteBufferSize:        64 << 10, // content goes out in pieces of this size
