@@ -53,6 +53,7 @@ type fileSystem struct {
 	tree    *tree
 	spool   *spool.Spool
 	cache   *chunks.Cache
+	line    readahead.Line
 	uploads *uploads
 	running sync.WaitGroup // what happens in the background
 	ctx     context.Context
@@ -156,7 +157,7 @@ func (f *fileSystem) read(from *source) (*shared, error) {
 		s = &shared{}
 		s.File = readahead.New(content, func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
 			return f.open(ctx, f.livingSource(s), offset, length)
-		}, f.o.Timeout)
+		}, f.o.Timeout, &f.line)
 		f.files[id] = s
 	}
 	s.from = append(s.from, from)

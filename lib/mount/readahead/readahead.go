@@ -3,7 +3,7 @@
 // order.
 //
 // A part that is missing is fetched by one request for a range. Who jumps about
-// gets what he asks for and little more; who reads on gets a window ahead of him
+// gets what he asks for and what costs little beside that, see [Line]; who reads on gets a window ahead of him
 // that doubles up to 32 MiB, so that the line is busy and its latency is paid
 // once. Readers share what is under way and do not queue behind each other.
 package readahead
@@ -44,6 +44,7 @@ type File struct {
 	content *chunks.Content
 	open    Open
 	timeout time.Duration
+	line    *Line
 	ctx     context.Context // of the requests
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -60,6 +61,8 @@ type fetch struct {
 	err     error // why it ended early
 	opened  bool  // the service had answered
 	useless bool  // it brought nothing
+	beside  bool  // it is for a read that was not in order
+	cancel  context.CancelCauseFunc
 	disk    error // the cache cannot take it
 }
 
@@ -67,8 +70,10 @@ type fetch struct {
 // content and closes it. A request that is not answered for as long as timeout is
 // given up, and one that stands still in its midst for half as long, so that those
 // who wait for it and have the same patience get what they want from another.
-func New(content *chunks.Content, open Open, timeout time.Duration) *File {
-	f := &File{content: content, open: open, timeout: timeout}
+//
+// The line is that of all contents of a service; it may be nil.
+func New(content *chunks.Content, open Open, timeout time.Duration, line *Line) *File {
+	f := &File{content: content, open: open, timeout: timeout, line: line}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f
 }
@@ -76,10 +81,23 @@ func New(content *chunks.Content, open Open, timeout time.Duration) *File {
 // Content returns what the file is read through.
 func (f *File) Content() *chunks.Content { return f.content }
 
-// Close cancels what is under way, and waits for that.
+// besidePatience is how long what comes beside a read may go on after the last reader
+// has gone. It takes a fraction of that, and the connection can be used again.
+const besidePatience = time.Second
+
+// Close cancels what is under way and would take long, and waits for all.
 func (f *File) Close() {
-	f.cancel()
+	f.mu.Lock()
+	for _, g := range f.under {
+		if !g.beside || !g.opened {
+			g.cancel(context.Canceled)
+		}
+	}
+	f.mu.Unlock()
+	clock := time.AfterFunc(besidePatience, f.cancel)
 	f.running.Wait()
+	clock.Stop()
+	f.cancel()
 	f.content.Close()
 }
 
@@ -107,7 +125,7 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, offset int64) (int, error
 		return 0, io.EOF
 	}
 	p = p[:min(int64(len(p)), size-offset)]
-	window := r.notice(offset, int64(len(p)))
+	window, jumped := r.notice(offset, int64(len(p)))
 	for tries, failures := 0, 0; ; tries++ {
 		err := f.content.ReadAt(p, offset)
 		if err == nil {
@@ -118,7 +136,7 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, offset int64) (int, error
 			return f.direct(ctx, p, offset) // the disk does not keep what it is given
 		}
 		first, end := offset/chunks.BlockSize, (offset+int64(len(p))+chunks.BlockSize-1)/chunks.BlockSize
-		failed, err := f.fill(ctx, first, end, max(end, first+window))
+		failed, err := f.fill(ctx, first, end, max(end, first+window), jumped)
 		switch {
 		case failed == nil && err == nil:
 			failures = 0
@@ -141,8 +159,8 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, offset int64) (int, error
 }
 
 // notice learns from a read and returns how many blocks are worth fetching from
-// its start on.
-func (r *Reader) notice(offset, length int64) int64 {
+// its start on, and whether it was not in order.
+func (r *Reader) notice(offset, length int64) (window int64, jumped bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	blocks := r.file.content.Blocks()
@@ -157,13 +175,13 @@ func (r *Reader) notice(offset, length int64) int64 {
 	}
 	switch {
 	case blocks <= smallContent:
-		return blocks
+		return blocks, r.inOrder == 0
 	case r.inOrder == 0:
-		return 0
+		return r.file.line.blocks(), true
 	case r.window == 0:
 		r.window = firstWindow
 	}
-	return r.window
+	return r.window, false
 }
 
 // goAhead makes sure that the window ahead of a reader in order is there or under
@@ -186,7 +204,7 @@ func (r *Reader) goAhead(offset int64) {
 	if r.ahead >= f.content.Blocks() || r.ahead-at > r.window/2 {
 		return
 	}
-	r.ahead = f.start(r.ahead, r.ahead+r.window).end
+	r.ahead = f.start(r.ahead, r.ahead+r.window, false).end
 	r.window = min(2*r.window, maxWindow)
 }
 
@@ -220,7 +238,7 @@ func (f *File) fetching(block int64) *fetch {
 // fill waits until the blocks from first up to end are there, and fetches what
 // nobody else does, up to the block until. It returns a fetch that failed, if
 // that is why they are not there.
-func (f *File) fill(ctx context.Context, first, end, until int64) (failed *fetch, err error) {
+func (f *File) fill(ctx context.Context, first, end, until int64, beside bool) (failed *fetch, err error) {
 	for b := first; b < end; {
 		f.mu.Lock()
 		if f.content.Has(b) {
@@ -230,7 +248,7 @@ func (f *File) fill(ctx context.Context, first, end, until int64) (failed *fetch
 		}
 		g := f.fetching(b)
 		if g == nil {
-			g = f.start(b, max(until, b+1))
+			g = f.start(b, max(until, b+1), beside)
 		}
 		moved := g.moved
 		f.mu.Unlock()
@@ -251,17 +269,19 @@ func (f *File) fill(ctx context.Context, first, end, until int64) (failed *fetch
 
 // start begins a fetch from a block on, up to end or to where another begins or the
 // content has all. The mu is held.
-func (f *File) start(from, end int64) *fetch {
+func (f *File) start(from, end int64, beside bool) *fetch {
 	end = min(end, f.content.Blocks())
 	for b := from + 1; b < end; b++ {
 		if f.fetching(b) != nil || f.content.Has(b) {
 			end = b
 		}
 	}
-	g := &fetch{at: from, end: end, moved: make(chan struct{})}
+	ctx, cancel := context.WithCancelCause(f.ctx)
+	g := &fetch{at: from, end: end, moved: make(chan struct{}), beside: beside, cancel: cancel}
 	f.under = append(f.under, g)
 	f.running.Go(func() {
-		err := f.run(g)
+		defer cancel(nil)
+		err := f.run(ctx, g)
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		g.ended, g.err = true, err
@@ -272,19 +292,20 @@ func (f *File) start(from, end int64) *fetch {
 	return g
 }
 
-func (f *File) run(g *fetch) error {
-	offset := g.at * chunks.BlockSize
+func (f *File) run(ctx context.Context, g *fetch) error {
+	from := g.at
+	offset := from * chunks.BlockSize
 	length := min(g.end*chunks.BlockSize, f.content.ID().Size) - offset
-	ctx, cancel := context.WithCancelCause(f.ctx)
-	defer cancel(nil)
-	clock := time.AfterFunc(f.timeout, func() { cancel(errStill) })
+	clock := time.AfterFunc(f.timeout, func() { g.cancel(errStill) })
 	defer clock.Stop()
+	asked := time.Now()
 	body, err := f.open(ctx, offset, length)
 	if err != nil {
 		return cause(ctx, err)
 	}
 	defer body.Close()
 	clock.Reset(f.timeout / 2)
+	answered := time.Now()
 	f.mu.Lock()
 	g.opened = true
 	f.mu.Unlock()
@@ -311,6 +332,9 @@ func (f *File) run(g *fetch) error {
 		g.moved = make(chan struct{})
 		f.mu.Unlock()
 		close(moved)
+	}
+	if g.beside {
+		f.line.learn(g.end-from, answered.Sub(asked), time.Since(answered))
 	}
 	// Reading to the end lets the connection be used again.
 	_, err = io.Copy(io.Discard, body)

@@ -77,7 +77,7 @@ func newService(t *testing.T, size int) (*service, *File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := New(content, s.open, time.Minute)
+	f := New(content, s.open, time.Minute, nil)
 	t.Cleanup(func() { f.Close(); cache.Close() })
 	return s, f
 }
@@ -130,6 +130,49 @@ func TestJumping(t *testing.T) {
 	}
 	if requests, n := s.count(); requests != 8 || n != 8*chunks.BlockSize {
 		t.Errorf("%d requests for %d bytes, want 8 for a block each", requests, n)
+	}
+}
+
+// TestBeside: on a line where it costs little, more is fetched than the read asked for,
+// which does not wait for it; and who closes the file at once leaves it in the cache.
+func TestBeside(t *testing.T) {
+	s, f := newService(t, 32<<20)
+	f.line = &Line{beside: 16}
+	rest := make(chan struct{})
+	serve := f.open
+	f.open = func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+		body, err := serve(ctx, offset, length)
+		return io.NopCloser(io.MultiReader(io.LimitReader(body, chunks.BlockSize), gatedReader{ctx, rest}, body)), err
+	}
+	const offset = 10 << 20
+	p := make([]byte, 4096)
+	if n, err := f.Reader().ReadAt(t.Context(), p, offset); err != nil || !bytes.Equal(p[:n], s.data[offset:][:n]) {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if requests, n := s.count(); requests != 1 || n != 16*chunks.BlockSize {
+		t.Errorf("%d requests for %d bytes, want one for 16 blocks", requests, n)
+	}
+	time.AfterFunc(10*time.Millisecond, func() { close(rest) }) // while Close waits
+	f.Close()
+	for b := range int64(16) {
+		if !f.content.Has(offset/chunks.BlockSize + b) {
+			t.Errorf("block %d is not in the cache", b)
+		}
+	}
+}
+
+// gatedReader ends once its gate is open, or with its request.
+type gatedReader struct {
+	ctx  context.Context
+	gate chan struct{}
+}
+
+func (r gatedReader) Read([]byte) (int, error) {
+	select {
+	case <-r.gate:
+		return 0, io.EOF
+	case <-r.ctx.Done():
+		return 0, r.ctx.Err()
 	}
 }
 
