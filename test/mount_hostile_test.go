@@ -141,37 +141,66 @@ func TestSparse(t *testing.T) {
 		truncate -s 5 f; test "$(stat -c %s f)" = 5; rm f`)
 }
 
-// TestManyOpen: a thousand files can be open at once, or with JOTTA_LONG 6000.
+// TestManyOpen: JOTTA_OPEN files (1000 by default, 6000 with JOTTA_LONG) are open for
+// writing at once, and to be read; closed, all of them are stored.
 func TestManyOpen(t *testing.T) {
-	count := 500
+	count := 1000
 	if os.Getenv("JOTTA_LONG") != "" {
-		count = 3000
+		count = 6000
 	}
-	w := newWorld(t, "--write-back", "1h", "--drain", "0s")
+	count = number("JOTTA_OPEN", count)
+	w := newWorld(t, "--write-back", "1h", "--drain", "10m")
+	dir := filepath.Join(w.archive(), "many")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := func(i int) string { return strings.Repeat(fmt.Sprint(i, " "), 1+i%1000) }
 	var open []*os.File
 	for i := range count {
-		f, err := os.Create(filepath.Join(w.archive(), fmt.Sprint(i)))
+		f, err := os.Create(filepath.Join(dir, fmt.Sprint(i)))
 		if err != nil {
 			t.Fatalf("after %d: %v", i, err)
 		}
 		open = append(open, f)
-		if _, err := fmt.Fprint(f, i); err != nil {
+		if _, err := f.WriteString(text(i)); err != nil {
 			t.Fatalf("after %d: %v", i, err)
+		}
+		if i%2 == 1 {
+			continue
 		}
 		again, err := os.Open(f.Name())
 		if err != nil {
 			t.Fatalf("after %d: %v", i, err)
 		}
-		open = append(open, again)
-	}
-	for i := range count {
-		if b, err := io.ReadAll(open[2*i+1]); err != nil || string(b) != fmt.Sprint(i) {
-			t.Fatalf("%d holds %q, %v", i, b, err)
+		if b, err := io.ReadAll(again); err != nil || string(b) != text(i) {
+			t.Fatalf("%d holds %d bytes, %v", i, len(b), err)
 		}
+		open = append(open, again)
 	}
 	for _, f := range open {
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+	w.jfuse.cmd.Process.Signal(syscall.SIGTERM)
+	<-w.jfuse.ended // it uploads them
+	if err := w.jfuse.err; err != nil {
+		t.Fatalf("%v: %s", err, w.jfuse.output())
+	}
+	if left, _ := filepath.Glob(filepath.Join(w.dir, "state/jottatools/*/*.data")); len(left) > 0 {
+		t.Fatalf("%d are left in the spool", len(left))
+	}
+	if err := os.RemoveAll(filepath.Join(w.dir, "cache")); err != nil {
+		t.Fatal(err)
+	}
+	w.mount()
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != count {
+		t.Errorf("%d files, %v; want %d", len(entries), err, count)
+	}
+	for i := range count {
+		if b, err := os.ReadFile(filepath.Join(dir, fmt.Sprint(i))); err != nil || string(b) != text(i) {
+			t.Fatalf("%d holds %d bytes, %v", i, len(b), err)
 		}
 	}
 }
