@@ -27,13 +27,21 @@ func (f *fileSystem) takeUp(found *spool.Found) {
 			f.o.Warn("spool: %v", err)
 		}
 	}
+	taken := 0
 	for _, file := range found.Files {
-		if err := f.takeUpFile(file); err != nil {
-			f.o.Warn("spool: %s: %v; it is kept in the spool", file.Path(), err)
+		err := f.takeUpFile(file)
+		if err == nil {
+			taken++
+		} else {
+			kept, keepErr := file.Keep()
+			if err = errors.Join(err, keepErr); keepErr != nil {
+				kept = file.Name()
+			}
+			f.o.Warn("spool: %s: %v; its content is kept as %s", file.Path(), err, kept)
 		}
 	}
-	if n := len(found.Files); n > 0 {
-		f.o.Info("%d files of an earlier mount go on being uploaded", n)
+	if taken > 0 {
+		f.o.Info("%d files of an earlier mount go on being uploaded", taken)
 	}
 }
 

@@ -5,6 +5,7 @@ package mount
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -336,4 +337,57 @@ func changeFound(t *testing.T, f *fileSystem, dir *entry) error {
 func replaceFound(t *testing.T, f *fileSystem, dir *entry) error {
 	save(t, f, dir, "new", "other")
 	return f.rename(t.Context(), dir, "new", dir, "a.txt", false)
+}
+
+// TestTwoOfOnePlace: of two files of the spool that belong to one place the one noted
+// last goes there, and the other is put aside, once.
+func TestTwoOfOnePlace(t *testing.T) {
+	service := newCloud()
+	top := t.TempDir()
+	s, _, err := spool.Open(filepath.Join(top, "spool"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, text := range []string{"older", "newer"} {
+		file, err := s.Create()
+		if err == nil {
+			_, err = file.WriteAt([]byte(text), 0)
+		}
+		if err == nil {
+			err = errors.Join(file.Place(string(powerPath), time.Now(), nil), file.Commit(nil), file.Close())
+		}
+		note := strings.TrimSuffix(file.Name(), ".data") + ".json"
+		at := time.Now().Add(time.Duration(i-5) * time.Second)
+		if err = errors.Join(err, os.Chtimes(note, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	for range 2 {
+		var said []string
+		f, found, err := newFileSystem(service, Options{SpoolDir: filepath.Join(top, "spool"), CacheDir: filepath.Join(top, "cache"), DirTTL: time.Hour,
+			Timeout: time.Minute, Warn: func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }, Info: t.Logf, started: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.takeUp(found)
+		f.uploads.start(1)
+		f.uploads.drain(t.Context())
+		if err := f.close(); err != nil {
+			t.Error(err)
+		}
+		kept, _ := filepath.Glob(filepath.Join(top, "spool", "unreadable", "*.data"))
+		if len(kept) != 1 {
+			t.Fatalf("kept %q", kept)
+		}
+		if b, err := os.ReadFile(kept[0]); err != nil || string(b) != "older" {
+			t.Errorf("kept %q, %v", b, err)
+		}
+		if got := service.texts(powerPath); !slices.Equal(got, []string{"newer"}) {
+			t.Errorf("stored %q", got)
+		}
+		if len(found.Files) == 2 && (len(said) != 1 || !strings.Contains(said[0], kept[0])) || len(found.Files) == 0 && len(said) > 0 {
+			t.Errorf("said %q", said)
+		}
+	}
 }

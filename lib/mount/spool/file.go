@@ -215,5 +215,22 @@ func (f *File) remove(content func() error) error {
 	return content()
 }
 
+// Keep puts the file aside, for people: it is not found again, and the content is kept
+// under the name that is returned. It ends the use of the file.
+func (f *File) Keep() (name string, err error) {
+	f.spool.mu.Lock()
+	defer f.spool.mu.Unlock()
+	if f.removed {
+		return "", errors.New("it has been removed")
+	}
+	name, err = f.spool.keep(f.base)
+	if err != nil {
+		return "", err
+	}
+	f.removed = true
+	delete(f.spool.files, f)
+	return name, f.data.Close()
+}
+
 // Close ends the use of the content. What is in the spool stays there.
 func (f *File) Close() error { return f.data.Close() }

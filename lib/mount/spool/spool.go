@@ -43,7 +43,7 @@ const (
 	noteSuffix   = ".json"
 	intentSuffix = ".move"
 	asideSuffix  = ".tmp"
-	// keptFolder takes content whose note cannot be read.
+	// keptFolder takes content whose note cannot be read, or be used.
 	keptFolder = "unreadable"
 	// noteVersion is that of the notes' format, restVersion of those with a rest: a
 	// program that knows nothing of one must not take the content for whole.

@@ -262,3 +262,20 @@ func TestBeforeIsBounded(t *testing.T) {
 		t.Errorf("after one that arrived: %v", before)
 	}
 }
+
+func TestKeep(t *testing.T) {
+	s, _ := open(t, t.TempDir())
+	f := create(t, s, "/Jotta/Archive/a", "kept")
+	check(t, f.Commit(nil))
+	name, err := f.Keep()
+	check(t, err)
+	if b, err := os.ReadFile(name); err != nil || string(b) != "kept" {
+		t.Errorf("kept %q, %v", b, err)
+	}
+	if _, err := f.Keep(); err == nil {
+		t.Error("kept twice")
+	}
+	if _, found := reopen(t, s); len(found.Files) != 0 || len(found.Problems) != 0 {
+		t.Errorf("found %v, %q", found.Files, found.Problems)
+	}
+}
