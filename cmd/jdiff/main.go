@@ -152,9 +152,9 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 			return err
 		}
 		if o.reverse {
-			err = diff.Reverse(ctx, in, target.Sorted, emit)
+			err = diff.Reverse(ctx, in, target, emit, o.Same)
 		} else {
-			err = diff.Plan(ctx, in, target.Sorted, emit, o.Options)
+			err = diff.Plan(ctx, in, target, emit, o.Options)
 		}
 		if errors.As(err, &held) {
 			err = nil
@@ -169,11 +169,10 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 	}
 	err := env.Filter(func(in *record.Reader, out *record.Writer) error {
 		o.Stored = out.Stored
-		emit := diff.Emit(out.Write)
 		if o.changes {
-			emit = diff.Changes(out)
+			o.Same = out.LeaveOut
 		}
-		err := join(in, emit)
+		err := join(in, out.Write)
 		if held != nil {
 			out.Withhold(held.Deletions)
 		}

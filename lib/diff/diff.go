@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"path"
 	"strings"
 	"time"
@@ -36,28 +35,14 @@ type Options struct {
 	Check func(path string) (listed string, err *record.Error)
 	// Stored, if set, hears how many entries the target has.
 	Stored func(n int64)
+	// Same, if set, hears of what is the same on both sides, instead of Emit.
+	Same func(record.Same)
 	// Warn, if set, hears once of input that is out of order.
 	Warn func(message string)
 }
 
-// Target returns the target's records in tree order, each time it is called
-// from the start. A non-nil error ends them.
-type Target func() iter.Seq2[*record.Record, error]
-
 // Emit takes the records of the plan, in the order they are to be written.
 type Emit func(*record.Record) error
-
-// Changes returns an Emit that hands on what needs something, or has something to be
-// told of it, and leaves out what is the same on both sides. It is only counted, by out.
-func Changes(out *record.Writer) Emit {
-	return func(r *record.Record) error {
-		if r.Action == record.ActionNone && r.Reason == record.ReasonSame && r.Error == nil && r.Status == "" {
-			out.LeaveOut(r)
-			return nil
-		}
-		return out.Write(r)
-	}
-}
 
 // ErrWithheld is wrapped by the error that says why deletions were not
 // proposed. The rest of the plan stands.
@@ -71,14 +56,13 @@ var ErrWithheld = errors.New("deletions withheld")
 // A returned [*WithheldError] means that only the deletions are missing; a
 // [*BrakeError] among its causes, that a brake held them. Every other error means
 // that the plan stops short.
-func Plan(ctx context.Context, source *record.Reader, target Target, emit Emit, opts Options) error {
+func Plan(ctx context.Context, source *record.Reader, target *record.Sorter, emit Emit, opts Options) error {
 	p := &plan{opts: opts, emit: emit}
 	defer p.close()
 	src := &ordered{in: source, foreign: emit, warn: opts.Warn}
 	defer src.close()
 
-	remote := p.counted(target())
-	if err := join(ctx, src.records(), remote, p, opts.PruneIgnored); err != nil {
+	if err := join(ctx, src.records(), p.skimming(src, target), p, opts.PruneIgnored); err != nil {
 		return err
 	}
 	if opts.Stored != nil {
@@ -113,22 +97,6 @@ func (p *plan) close() {
 	p.unpaired.Close()
 	p.fresh.Close()
 	p.seen.close()
-}
-
-// counted passes the target's records on and counts them. What has an error can
-// be neither compared nor deleted, and does not count.
-func (p *plan) counted(records iter.Seq2[*record.Record, error]) iter.Seq2[*record.Record, error] {
-	return func(yield func(*record.Record, error) bool) {
-		for r, err := range records {
-			if err == nil && r.Error != nil {
-				continue
-			}
-			p.stored++
-			if !yield(r, err) {
-				return
-			}
-		}
-	}
 }
 
 // admit looks at a source record before the join. It returns false for one
@@ -235,7 +203,7 @@ func (p *plan) both(l, r *record.Record) error {
 		return err
 	}
 	if l.Kind == record.KindDir {
-		return p.propose(l, record.ActionNone, record.ReasonSame)
+		return p.same(l)
 	}
 	return p.compare(l, r)
 }
@@ -251,7 +219,7 @@ func (p *plan) compare(l, r *record.Record) error {
 		l.From = p.opts.Dest + "/" + r.Path
 		return p.propose(l, record.ActionMove, record.ReasonRenamed)
 	case sameTime(l.MTime, r.MTime):
-		return p.propose(l, record.ActionNone, record.ReasonSame)
+		return p.same(l)
 	case l.MD5 == "" || r.MD5 == "":
 		// Without digests an equal size proves nothing once the times differ.
 		return p.propose(l, record.ActionPut, record.ReasonChanged)
@@ -325,6 +293,17 @@ func (p *plan) leave(l *record.Record) error {
 	return p.propose(l, record.ActionNone, reason)
 }
 
+// same reports an entry that needs nothing.
+func (p *plan) same(l *record.Record) error {
+	if p.opts.Same != nil {
+		var same record.Same
+		same.Add(l)
+		p.opts.Same(same)
+		return nil
+	}
+	return p.propose(l, record.ActionNone, record.ReasonSame)
+}
+
 func (p *plan) propose(l *record.Record, action record.Action, reason record.Reason) error {
 	l.Action, l.Reason = action, reason
 	return p.emit(l)
@@ -373,6 +352,12 @@ type twins struct {
 	of    string // what stuck is a twin of
 }
 
+// none reports whether path surely collides with none. A second question about the same
+// path would be one about a twin.
+func (t *twins) none(path string) bool {
+	return !(t.stuck != "" && record.Under(path, t.stuck)) && record.DifferBeyondCase(t.last, path)
+}
+
 // find returns the path that the given one collides with. The first in tree
 // order is the one that stays.
 func (t *twins) find(path string) (other string, found bool) {
@@ -382,6 +367,10 @@ func (t *twins) find(path string) (other string, found bool) {
 	last := t.last
 	if last == path {
 		return last, true
+	}
+	if record.DifferBeyondCase(last, path) { // as nearly always
+		t.last = path
+		return "", false
 	}
 	for at := 0; ; {
 		a, _, moreA := strings.Cut(last[at:], "/")

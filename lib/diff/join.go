@@ -18,21 +18,26 @@ type decider interface {
 	shadowed(r *record.Record) error // the target has another entry of that name, as we fold it
 }
 
+// targetReader is the other side of a join, in tree order.
+type targetReader interface {
+	// next returns the next record, or nil at the end.
+	next() (*record.Record, error)
+	// skim may deal with files that come next on both sides and are the same.
+	skim(context.Context, *lookahead, *twins) error
+}
+
 // join walks source and target in step. Entries pair when their paths are equal
 // but for case, as they are to the service. What the target has beneath an entry
 // that the source lists without showing what is in it (ignored, unreadable, a
 // symbolic link) is nobody's: it is not reported.
-func join(ctx context.Context, source, target iter.Seq2[*record.Record, error], d decider, ignoredIsGone bool) error {
+func join(ctx context.Context, source iter.Seq2[*record.Record, error], target targetReader, d decider, ignoredIsGone bool) error {
 	src := newLookahead(source)
 	defer src.stop()
-	nextR, stopR := iter.Pull2(target)
-	defer stopR()
-
 	var shadowed twins // of the target: names that our folding takes for one
 	advanceR := func() (*record.Record, error) {
 		for {
-			r, err, ok := nextR()
-			if !ok || err != nil {
+			r, err := target.next()
+			if r == nil || err != nil {
 				return nil, err
 			}
 			if _, double := shadowed.find(r.Path); !double {
@@ -55,11 +60,18 @@ func join(ctx context.Context, source, target iter.Seq2[*record.Record, error], 
 		}
 	}
 
-	r, err := advanceR()
-	if err != nil {
-		return err
+	// advance goes on to the next pair, when both sides are done with.
+	advance := func() (l, r *record.Record, err error) {
+		if err = target.skim(ctx, src, &shadowed); err == nil {
+			r, err = advanceR()
+		}
+		if err == nil {
+			l, err = advanceL()
+		}
+		return l, r, err
 	}
-	l, err := advanceL()
+
+	l, r, err := advance()
 	if err != nil {
 		return err
 	}
@@ -114,11 +126,11 @@ func join(ctx context.Context, source, target iter.Seq2[*record.Record, error], 
 			return err
 		}
 		if order == 0 {
-			if r, err = advanceR(); err != nil {
-				return err
-			}
+			l, r, err = advance()
+		} else {
+			l, err = advanceL()
 		}
-		if l, err = advanceL(); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -165,12 +177,12 @@ type ordered struct {
 	foreign Emit // takes records of kinds that have no place in a tree
 	warn    func(string)
 	rest    *record.Sorter // nil while the stream is in order
+	last    string         // the path of the last record that was
 }
 
 // records returns the source up to the first record that is out of order.
 func (o *ordered) records() iter.Seq2[*record.Record, error] {
 	return func(yield func(*record.Record, error) bool) {
-		last := ""
 		for r := range o.in.All() {
 			if r.Foreign() {
 				if err := o.foreign(r); err != nil {
@@ -179,7 +191,7 @@ func (o *ordered) records() iter.Seq2[*record.Record, error] {
 				}
 				continue
 			}
-			if o.rest == nil && record.Compare(last, r.Path) > 0 {
+			if o.rest == nil && record.Compare(o.last, r.Path) > 0 {
 				if o.warn != nil {
 					o.warn("the input is out of order from " + r.Path + " on; sorting it")
 				}
@@ -192,7 +204,7 @@ func (o *ordered) records() iter.Seq2[*record.Record, error] {
 				}
 				continue
 			}
-			last = strings.Clone(r.Path)
+			o.last = strings.Clone(r.Path)
 			if !yield(r, nil) {
 				return
 			}
@@ -208,16 +220,18 @@ func (o *ordered) close() {
 
 // joinRest plans the sorted rest of a source that was out of order, and takes
 // it off the candidates for deletion.
-func (p *plan) joinRest(ctx context.Context, src *ordered, target Target) error {
+func (p *plan) joinRest(ctx context.Context, src *ordered, target *record.Sorter) error {
 	p.second, p.twins, p.clash = true, twins{}, ""
 	if err := p.seen.load(); err != nil {
 		return err
 	}
-	if err := join(ctx, src.rest.Sorted(), target(), p, p.opts.PruneIgnored); err != nil {
+	if err := join(ctx, src.rest.Sorted(), &stored{cursor: target.Cursor()}, p, p.opts.PruneIgnored); err != nil {
 		return err
 	}
 	var still stillGone
-	if err := join(ctx, src.rest.Sorted(), p.gone.All(), &still, p.opts.PruneIgnored); err != nil {
+	gone := newPulled(p.gone.All())
+	defer gone.stop()
+	if err := join(ctx, src.rest.Sorted(), gone, &still, p.opts.PruneIgnored); err != nil {
 		still.spool.Close()
 		return err
 	}

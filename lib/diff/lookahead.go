@@ -67,6 +67,9 @@ func (s *lookahead) drop() {
 	s.beneath, s.left = record.Spool{}, 0
 }
 
+// pending reports whether next returns what has been read already.
+func (s *lookahead) pending() bool { return s.left > 0 || s.behind != nil }
+
 // holds reports whether the next record is one that peekBehind passed over.
 func (s *lookahead) holds() bool { return s.left > 0 }
 

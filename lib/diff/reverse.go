@@ -15,8 +15,9 @@ import (
 // the local side has, or a rule leaves out there, stays as it is, with action none.
 //
 // Entries that the service has have its size, MD5 and time, and the spelling of the
-// local side where there is one. Only the scope of the local stream is planned.
-func Reverse(ctx context.Context, local *record.Reader, stored Target, emit Emit) error {
+// local side where there is one. Only the scope of the local stream is planned. If same is
+// not nil, it hears of what is the same on both sides instead of emit.
+func Reverse(ctx context.Context, local *record.Reader, stored *record.Sorter, emit Emit, same func(record.Same)) error {
 	var sorted record.Sorter
 	defer sorted.Close()
 	for r := range local.All() {
@@ -28,8 +29,10 @@ func Reverse(ctx context.Context, local *record.Reader, stored Target, emit Emit
 			return err
 		}
 	}
-	b := &wayBack{emit: emit, scope: local.End().Scope}
-	return join(ctx, sorted.Sorted(), all(stored(), b.emit), b, false)
+	b := &wayBack{emit: emit, same: same, scope: local.End().Scope}
+	target := newPulled(all(stored.Sorted(), b.emit))
+	defer target.stop()
+	return join(ctx, sorted.Sorted(), target, b, false)
 }
 
 // all hands on what can be compared. What the service lists with an error goes to
@@ -54,6 +57,7 @@ func all(stored iter.Seq2[*record.Record, error], emit Emit) iter.Seq2[*record.R
 // the service the target.
 type wayBack struct {
 	emit  Emit
+	same  func(record.Same) // may be nil
 	scope []string
 	twins twins
 	spelt []spelling // folders on the way that the two sides spell differently
@@ -139,6 +143,12 @@ func (b *wayBack) both(l, r *record.Record) error {
 		r.Action, r.Reason = record.ActionNone, record.ReasonSame
 	default:
 		r.Action, r.Reason = fetch(l, r)
+	}
+	if b.same != nil && r.Reason == record.ReasonSame {
+		var same record.Same
+		same.Add(r)
+		b.same(same)
+		return nil
 	}
 	return b.emit(r)
 }

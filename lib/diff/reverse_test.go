@@ -3,7 +3,6 @@ package diff
 import (
 	"context"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -40,23 +39,22 @@ func TestReverse(t *testing.T) {
 			}
 			w.Close()
 			var got []string
-			stored := func() iter.Seq2[*record.Record, error] {
-				return func(yield func(*record.Record, error) bool) {
-					for _, r := range records(test.stored) {
-						if !yield(r, nil) {
-							return
-						}
-					}
+			var stored record.Sorter
+			defer stored.Close()
+			for _, r := range records(test.stored) {
+				if err := stored.Add(r); err != nil {
+					t.Fatal(err)
 				}
 			}
-			err := Reverse(context.Background(), record.NewReader(strings.NewReader(b.String())), stored, func(r *record.Record) error {
+			emit := func(r *record.Record) error {
 				line := fmt.Sprintf("%s %s %s", r.Action, r.Reason, r.Path)
 				if r.Error != nil {
 					line = fmt.Sprintf("error %s %s", r.Error.Class, r.Path)
 				}
 				got = append(got, line)
 				return nil
-			})
+			}
+			err := Reverse(context.Background(), record.NewReader(strings.NewReader(b.String())), &stored, emit, nil)
 			var want []string
 			if test.want != "" {
 				want = strings.Split(test.want, ";")
@@ -65,6 +63,18 @@ func TestReverse(t *testing.T) {
 			slices.Sort(want)
 			if err != nil || !slices.Equal(got, want) {
 				t.Errorf("Reverse = %v\n%s\nwant\n%s", err, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+			// What is the same can be left out.
+			got = nil
+			var same record.Same
+			err = Reverse(context.Background(), record.NewReader(strings.NewReader(b.String())), &stored, emit, func(s record.Same) {
+				same.Files, same.Dirs = same.Files+s.Files, same.Dirs+s.Dirs
+			})
+			all := len(want)
+			want = slices.DeleteFunc(want, func(line string) bool { return strings.HasPrefix(line, "none same ") })
+			slices.Sort(got)
+			if err != nil || !slices.Equal(got, want) || int(same.Entries()) != all-len(want) {
+				t.Errorf("Reverse = %v, %v\n%s\nwant\n%s", err, same, strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 		})
 	}

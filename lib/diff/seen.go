@@ -23,12 +23,16 @@ type seen struct {
 	out    *bufio.Writer
 	err    error // why some are missing
 	loaded bool
+	folded []byte // for hash
 }
 
 // seenMemory is how many paths stay in memory.
 const seenMemory = 8 << 10
 
-func (s *seen) hash(path string) uint64 { return maphash.String(s.seed, record.Fold(path)) }
+func (s *seen) hash(path string) uint64 {
+	s.folded = record.AppendFold(s.folded[:0], path)
+	return maphash.Bytes(s.seed, s.folded)
+}
 
 func (s *seen) add(path string) {
 	if s.loaded || s.err != nil {

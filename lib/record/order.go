@@ -72,7 +72,12 @@ func Fold(s string) string {
 	if i == len(s) {
 		return s
 	}
-	b := append(make([]byte, 0, len(s)+8), s[:i]...)
+	return string(AppendFold(append(make([]byte, 0, len(s)+8), s[:i]...), s[i:]))
+}
+
+// AppendFold adds what [Fold] returns to b.
+func AppendFold(b []byte, s string) []byte {
+	i := 0
 	for i < len(s) {
 		if s[i] < utf8.RuneSelf {
 			b = append(b, lower(s[i]))
@@ -87,7 +92,24 @@ func Fold(s string) string {
 		}
 		i += n
 	}
-	return string(b)
+	return b
+}
+
+// DifferBeyondCase reports whether two paths surely lead to different entries, however the
+// service compares names: in the first byte in which they differ they do so by more
+// than the case of an ASCII letter. Of other pairs it knows nothing.
+func DifferBeyondCase(a, b string) bool {
+	n := min(len(a), len(b))
+	i := 0
+	for ; n-i >= 8 && eight(a[i:]) == eight(b[i:]); i += 8 {
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	if i == n {
+		return len(a) != len(b)
+	}
+	return a[i] < utf8.RuneSelf && b[i] < utf8.RuneSelf && lower(a[i]) != lower(b[i])
 }
 
 func lower(c byte) byte {

@@ -168,21 +168,43 @@ func (p *packer) unpack(path, packed string) (*Record, error) {
 	return r, nil
 }
 
+// unpackBrief takes from a packed record what there is to compare.
+func unpackBrief(packed string) (b Brief, ok bool) {
+	u := unpacker{rest: packed}
+	const must, may = hasSize | hasMTime | hasMD5 | isCompleted, hasRevision | hasUploaded | hasRemote
+	if has := int(u.byte())<<8 | int(u.byte()); has&must != must || has&^(must|may) != 0 {
+		return b, false
+	}
+	b.Size, b.MTime = int64(u.uvarint()), u.time()
+	copy(b.MD5[:], u.take(md5.Size))
+	return b, !u.short
+}
+
 const hexDigits = "0123456789abcdef"
 
+// hexValue is the value of each hex digit as records write it, and 0xff for all else.
+var hexValue = func() (values [256]byte) {
+	for i := range values {
+		values[i] = 0xff
+	}
+	for i, c := range []byte(hexDigits) {
+		values[c] = byte(i)
+	}
+	return values
+}()
+
 // parseMD5 returns the bytes of an MD5, if it is written as records write it.
-func parseMD5(s string) (sum [md5.Size]byte, ok bool) {
+func parseMD5[T string | []byte](s T) (sum [md5.Size]byte, ok bool) {
 	if len(s) != 2*md5.Size {
 		return sum, false
 	}
+	wrong := byte(0)
 	for i := range sum {
-		high, low := strings.IndexByte(hexDigits, s[2*i]), strings.IndexByte(hexDigits, s[2*i+1])
-		if high < 0 || low < 0 {
-			return sum, false
-		}
-		sum[i] = byte(high<<4 | low)
+		high, low := hexValue[s[2*i]], hexValue[s[2*i+1]]
+		wrong |= high | low
+		sum[i] = high<<4 | low
 	}
-	return sum, true
+	return sum, wrong <= 0x0f
 }
 
 func appendPackedTime(b []byte, t time.Time) []byte {

@@ -169,16 +169,7 @@ func (s *Sorter) addRun(level int, run *tempFile) error {
 	if err != nil {
 		return err
 	}
-	for m, err := range mergeRuns(s.runs[level], nil) {
-		if err == nil {
-			err = writePacked(merged, m.path, m.rest)
-		}
-		if err != nil {
-			merged.close()
-			return err
-		}
-	}
-	if err := merged.finish(); err != nil {
+	if err := copyRuns(merged, mergeRuns(s.runs[level], nil)); err != nil {
 		merged.close()
 		return err
 	}
@@ -189,19 +180,36 @@ func (s *Sorter) addRun(level int, run *tempFile) error {
 	return s.addRun(level+1, merged)
 }
 
+// copyRuns writes what is merged to a run.
+func copyRuns(to *tempFile, m *merger) error {
+	for {
+		top, err := m.next()
+		if err == io.EOF {
+			return to.finish()
+		}
+		if err == nil {
+			err = writePacked(to, top.path, top.rest)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
 // Sorted returns the records in order, as often as it is called and by several
 // readers at once. A non-nil error ends it. Add must not be called any more.
 func (s *Sorter) Sorted() iter.Seq2[*Record, error] {
 	s.sortMemory()
-	var runs []*tempFile
-	for _, level := range slices.Backward(s.runs) { // the oldest first, so that equal paths keep their order
-		runs = append(runs, level...)
-	}
 	return func(yield func(*Record, error) bool) {
-		for m, err := range mergeRuns(runs, s) {
+		c := s.Cursor()
+		for {
+			more, err := c.Next()
+			if !more && err == nil {
+				return
+			}
 			var rec *Record
 			if err == nil {
-				rec, err = s.packer.unpack(m.path, m.rest)
+				rec, err = c.Record()
 			}
 			if !yield(rec, err) || err != nil {
 				return
@@ -209,6 +217,46 @@ func (s *Sorter) Sorted() iter.Seq2[*Record, error] {
 		}
 	}
 }
+
+// Cursor reads what a [Sorter] holds in order, one after the other, and takes apart
+// only the records that are asked for.
+type Cursor struct {
+	packer *packer
+	merger *merger
+	top    *mergeSource
+}
+
+// Cursor returns a Cursor before the first record. As with Sorted, there may be several, and
+// Add must not be called any more.
+func (s *Sorter) Cursor() *Cursor {
+	s.sortMemory()
+	var runs []*tempFile
+	for _, level := range slices.Backward(s.runs) { // the oldest first, so that equal paths keep their order
+		runs = append(runs, level...)
+	}
+	return &Cursor{packer: &s.packer, merger: mergeRuns(runs, s)}
+}
+
+// Next goes on to the next record, and reports whether there is one. The error is that of
+// reading what is on disk.
+func (c *Cursor) Next() (bool, error) {
+	top, err := c.merger.next()
+	c.top = top
+	if err == io.EOF {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Path returns the path of the record.
+func (c *Cursor) Path() string { return c.top.path }
+
+// Record returns the record.
+func (c *Cursor) Record() (*Record, error) { return c.packer.unpack(c.top.path, c.top.rest) }
+
+// Brief returns what there is to compare of the record, if it is that of a file that is
+// complete and not deleted, and nothing is wrong with it.
+func (c *Cursor) Brief() (b Brief, ok bool) { return unpackBrief(c.top.rest) }
 
 // Len returns how many records the sorter holds.
 func (s *Sorter) Len() int64 { return s.count }
@@ -228,53 +276,61 @@ func (s *Sorter) Close() error {
 	return first
 }
 
+// merger merges sorted runs. What it hands out is valid until the next one.
+type merger struct {
+	heads   mergeHeap
+	handed  bool  // the top has been handed out
+	problem error // met at the start
+}
+
 // mergeRuns merges sorted files and what memory holds, which counts as the
-// youngest. Memory may be nil. What it hands out is valid until the next one.
-func mergeRuns(runs []*tempFile, memory *Sorter) iter.Seq2[*mergeSource, error] {
-	return func(yield func(*mergeSource, error) bool) {
-		var heads mergeHeap
-		start := func(m *mergeSource) error {
-			err := m.advance()
-			if err == io.EOF {
-				return nil
-			}
-			heads = append(heads, m)
-			return err
+// youngest. Memory may be nil.
+func mergeRuns(runs []*tempFile, memory *Sorter) *merger {
+	m := new(merger)
+	for i, run := range runs {
+		in, err := run.reader()
+		if err != nil {
+			m.problem = err
+			return m
 		}
-		for i, run := range runs {
-			in, err := run.reader()
-			if err == nil {
-				err = start(&mergeSource{age: i, in: in})
-			}
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-		}
-		if memory != nil {
-			if err := start(&mergeSource{age: len(runs), sorter: memory}); err != nil {
-				yield(nil, err)
-				return
-			}
-		}
-		heap.Init(&heads)
-		for len(heads) > 0 {
-			top := heads[0]
-			if !yield(top, nil) {
-				return
-			}
-			err := top.advance()
-			switch {
-			case err == io.EOF:
-				heap.Pop(&heads)
-			case err != nil:
-				yield(nil, err)
-				return
-			default:
-				heap.Fix(&heads, 0)
-			}
+		m.start(&mergeSource{age: i, in: in})
+	}
+	if memory != nil {
+		m.start(&mergeSource{age: len(runs), sorter: memory})
+	}
+	heap.Init(&m.heads)
+	return m
+}
+
+func (m *merger) start(s *mergeSource) {
+	switch err := s.advance(); {
+	case err == nil:
+		m.heads = append(m.heads, s)
+	case err != io.EOF:
+		m.problem = err
+	}
+}
+
+// next returns the next record, or io.EOF as error.
+func (m *merger) next() (*mergeSource, error) {
+	if m.problem != nil {
+		return nil, m.problem
+	}
+	if m.handed {
+		switch err := m.heads[0].advance(); {
+		case err == io.EOF:
+			heap.Pop(&m.heads)
+		case err != nil:
+			m.problem = err
+			return nil, err
+		case len(m.heads) > 1:
+			heap.Fix(&m.heads, 0)
 		}
 	}
+	if m.handed = len(m.heads) > 0; !m.handed {
+		return nil, io.EOF
+	}
+	return m.heads[0], nil
 }
 
 // mergeSource is one sorted run being read: a file, or what a sorter has in

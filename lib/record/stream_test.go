@@ -419,10 +419,12 @@ func TestPeekedLines(t *testing.T) {
 func TestSame(t *testing.T) {
 	var b strings.Builder
 	w := NewWriter(&b, "x")
-	w.LeaveOut(&Record{Kind: KindFile, Size: 5})
-	w.LeaveOut(&Record{Kind: KindFile, Size: SizeUnknown})
+	var same Same
+	same.Add(&Record{Kind: KindFile, Size: 5})
+	same.Add(&Record{Kind: KindFile, Size: SizeUnknown})
+	w.LeaveOut(same)
 	w.Inherit(End{Same: Same{1, 2, 3}})
-	w.LeaveOut(&Record{Kind: KindDir, Size: SizeUnknown})
+	w.LeaveOut(Same{Dirs: 1})
 	w.Close()
 	r := NewReader(strings.NewReader(b.String()))
 	r.Next()

@@ -157,11 +157,11 @@ func (w *Writer) Stored(n int64) {
 	w.end.Stored = n
 }
 
-// LeaveOut counts a record that needs nothing, instead of writing it.
-func (w *Writer) LeaveOut(r *Record) {
+// LeaveOut counts entries that need nothing, instead of writing their records.
+func (w *Writer) LeaveOut(same Same) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.end.Same.Add(r)
+	w.end.Same = w.end.Same.plus(same)
 }
 
 // Inherit takes over from the end record of the input what later programs need
