@@ -5,8 +5,10 @@ package test
 import (
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -91,6 +93,9 @@ func TestKilledWhileTelling(t *testing.T) {
 		case <-old.ended:
 		case <-time.After(time.Second):
 			stuck++
+		}
+		if out, err := exec.Command(filepath.Join(bin, "jfuse"), "status", w.mnt).CombinedOutput(); err == nil || !strings.Contains(string(out), "has died") {
+			t.Errorf("status: %s, %v", out, err)
 		}
 		w.jfuse = startProcess(t, w.env, filepath.Join(bin, "jfuse"), w.mnt, "-v")
 		for _, p := range append(busy, old) {

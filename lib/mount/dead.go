@@ -4,6 +4,7 @@ package mount
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,42 +25,59 @@ import (
 // process has been killed, and how long that may take to end then.
 const deadPatience = 2 * time.Second
 
+// errNoAnswer says that there never will be an answer.
+var errNoAnswer = errors.New("the process has been killed and cannot end")
+
 // isDead reports whether what is mounted at dir has died. One that cannot end is helped.
 func isDead(dir string) bool {
 	answer := make(chan error, 1)
 	go func() { answer <- unix.Statfs(dir, new(unix.Statfs_t)) }()
+	err := await(answer, func() bool { abort(dir); return true })
+	return err == unix.ENOTCONN || err == unix.ECONNABORTED // the latter: just now
+}
+
+// await waits for the answer of a mount. Each time that it finds that there can be none,
+// it calls help, and goes on if that says so; else the error is errNoAnswer.
+func await(answer <-chan error, help func() bool) error {
 	tick := time.NewTicker(deadPatience)
 	defer tick.Stop()
 	for {
 		select {
 		case err := <-answer:
-			return err == unix.ENOTCONN || err == unix.ECONNABORTED // the latter: just now
+			return err
 		case <-tick.C:
 		}
-		if dead := killed(); len(dead) > 0 {
-			abort(dir)
-			for end := time.Now().Add(deadPatience); len(killed()) >= len(dead) && time.Now().Before(end); {
-				time.Sleep(10 * time.Millisecond) // the spool is theirs for so long
-			}
+		dead := killed()
+		if len(dead) == 0 {
+			continue // it takes its time
+		}
+		if !help() {
+			return errNoAnswer
+		}
+		for end := time.Now().Add(deadPatience); len(killed()) >= len(dead) && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond) // the spool is theirs for so long
 		}
 	}
 }
 
-// killed returns the processes of this program that have been killed and cannot end.
+// killed returns the threads of this program that have been killed and cannot end.
 func killed() []string {
 	us, err := os.ReadFile("/proc/self/comm")
 	if err != nil {
 		return nil
 	}
-	zombie := []byte("(" + strings.TrimSpace(string(us)) + ") Z ")
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	name := []byte("Name:\t" + string(us))
+	threads, _ := filepath.Glob("/proc/[0-9]*/task/[0-9]*/status")
 	var dead []string
-	for _, name := range stats {
-		if b, err := os.ReadFile(name); err != nil || !bytes.Contains(b, zombie) {
+	for _, thread := range threads {
+		status, err := os.ReadFile(thread)
+		if err != nil || !bytes.HasPrefix(status, name) {
 			continue
 		}
-		if threads, err := os.ReadDir(filepath.Join(filepath.Dir(name), "task")); err == nil && len(threads) > 1 {
-			dead = append(dead, name)
+		_, pending, _ := bytes.Cut(status, []byte("\nSigPnd:\t"))
+		pending, _, _ = bytes.Cut(pending, []byte("\n"))
+		if set, err := strconv.ParseUint(string(pending), 16, 64); err == nil && set&(1<<(unix.SIGKILL-1)) != 0 {
+			dead = append(dead, thread)
 		}
 	}
 	return dead

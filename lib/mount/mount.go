@@ -208,12 +208,18 @@ func lazy(dir string) error {
 }
 
 func readStatus(dir string) ([]byte, error) {
-	b := make([]byte, 64<<10)
-	n, err := unix.Getxattr(dir, xattrStatus, b)
+	b, n := make([]byte, 64<<10), 0
+	answer := make(chan error, 1)
+	go func() {
+		var err error
+		n, err = unix.Getxattr(dir, xattrStatus, b)
+		answer <- err
+	}()
+	err := await(answer, func() bool { return false })
 	switch err {
 	case unix.ENODATA, unix.ENOTSUP, unix.ENOENT, unix.ENOTDIR:
 		return nil, fmt.Errorf("%w at %s; name the folder that was given to jfuse", ErrNoMount, dir)
-	case unix.ENOTCONN:
+	case unix.ENOTCONN, errNoAnswer:
 		return nil, fmt.Errorf("the mount at %s has died; mount again, and what waits is uploaded", dir)
 	}
 	return b[:max(n, 0)], err
