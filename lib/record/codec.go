@@ -217,14 +217,16 @@ func (r *Record) append(b []byte) []byte {
 	if r.Kind == KindFile && r.Size >= 0 {
 		b = appendInt(b, `,"size":`, r.Size)
 	}
+	timeAt := len(b)
 	b = appendTime(b, `,"mtime":`, r.MTime)
+	mtime := b[timeAt:]
 	b = appendText(b, `,"mode":`, r.Mode)
 	if r.Ino != 0 {
 		b = append(b, `,"ino":`...)
 		b = strconv.AppendUint(b, r.Ino, 10)
 	}
-	b = appendTime(b, `,"ctime":`, r.CTime)
-	b = appendTime(b, `,"btime":`, r.BTime)
+	b = appendTimeLike(b, `,"ctime":`, r.CTime, r.MTime, mtime)
+	b = appendTimeLike(b, `,"btime":`, r.BTime, r.MTime, mtime)
 	b = appendName(b, `,"target":`, `,"target_raw":"`, r.Target)
 	b = appendText(b, `,"md5":`, r.MD5)
 	if r.Ignored {
@@ -409,6 +411,15 @@ func appendTime(b []byte, key string, t time.Time) []byte {
 	b = append(append(b, key...), '"')
 	b = t.UTC().AppendFormat(b, time.RFC3339Nano)
 	return append(b, '"')
+}
+
+// appendTimeLike is appendTime for a time that often is the same as the mtime, of which
+// the member has been written. The keys are of the same length.
+func appendTimeLike(b []byte, key string, t, mtime time.Time, member []byte) []byte {
+	if t.IsZero() || t != mtime {
+		return appendTime(b, key, t)
+	}
+	return append(append(b, key...), member[len(key):]...)
 }
 
 func appendInt(b []byte, key string, n int64) []byte {

