@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,6 +40,7 @@ func TestExitCode(t *testing.T) {
 		{fmt.Errorf("x: %w", record.ErrIncomplete), 3},
 		{fmt.Errorf("x: %w", record.ErrMiscounted), 3},
 		{fmt.Errorf("x: %w", record.ErrMalformed), 3},
+		{fmt.Errorf("x: %w", record.ErrLeftOut), 3},
 		{classed(record.ClassAuth), 4},
 		{classed(record.ClassForbidden), 4},
 		{classed(record.ClassNameInvalid), 5},
@@ -337,5 +339,29 @@ func TestPanicIsNoUsage(t *testing.T) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() == ExitUsage || !strings.Contains(string(out), "on purpose") {
 		t.Errorf("a program that panics ends with %v:\n%s", err, out)
+	}
+}
+
+// A serial program uses one processor until it has much to do, unless it is told how many.
+func TestSerial(t *testing.T) {
+	if os.Getenv("JOTTA_TEST_SERIAL") != "" {
+		os.Args = []string{"jtest"}
+		cmd := New("jtest", "count processors")
+		cmd.Serial = true
+		os.Exit(cmd.Main(func(_ context.Context, env *Env) error {
+			before := runtime.GOMAXPROCS(0)
+			env.UseProcessors()
+			env.UseProcessors()
+			env.Printf("%d %d", before, runtime.GOMAXPROCS(0))
+			return nil
+		}))
+	}
+	for set, want := range map[string]string{"": fmt.Sprintf("1 %d", runtime.GOMAXPROCS(0)), "3": "3 3"} {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestSerial$")
+		cmd.Env = append(os.Environ(), "JOTTA_TEST_SERIAL=1", "GOMAXPROCS="+set)
+		out, err := cmd.Output()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("GOMAXPROCS=%s: %q, %v, want %q", set, got, err, want)
+		}
 	}
 }
