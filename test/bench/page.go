@@ -21,10 +21,8 @@ over the rounds that both took part in. Memory is the most that was resident, of
 the same machine, and everybody reaches it through its proxy, encrypted, as they would reach the service. rclone is the one of
 Debian 12 (1.60.1), with as many transfers and checkers as our programs have jobs, unless a job says otherwise.
 
-The numbers here are of a virtual machine with two cores of an Intel Xeon (Sapphire Rapids), 24 GB of memory, Linux 6.18. Other work
-ran on it at the same time, several processes for each core, which makes seconds long and ratios uncertain. The seconds of processor
-time ("CPU s"), of all programs of a rival together, are steadier. Jobs that ` + "`scripts/bench --list`" + ` names and this page lacks have
-not been measured yet.
+The numbers here are of a virtual machine with two cores of an AMD EPYC, 24 GB of memory, Linux 6.18, on which nothing else ran. The
+seconds of processor time ("CPU s") are those of all programs of a rival together. What took minutes was run once.
 `
 
 // writePage makes the page from all results.

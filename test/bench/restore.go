@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 )
@@ -18,6 +19,25 @@ func (w *world) stored(ctx context.Context, spec treeSpec) (tree, error) {
 	return t, err
 }
 
+// filled makes a tree of so many files with the same content, and a server that has
+// all of them.
+func (w *world) filled(ctx context.Context, files int, flags ...string) (tree, error) {
+	t, err := w.tree(ctx, treeSpec{files: files, size: 100, alike: true})
+	if err == nil && w.server != nil {
+		err = errors.Join(w.server.stop(), w.removeStore())
+	}
+	if err == nil {
+		err = w.storeInMemory()
+	}
+	if err == nil {
+		err = w.do(ctx, "", "", []string{filepath.Join(w.bin, "tools", "fill"), w.store, account, t.dir, archive})
+	}
+	if err == nil {
+		err = w.serveStore(ctx, flags...)
+	}
+	return t, err
+}
+
 // restoreSmall brings a tree of small files back into an empty folder.
 func restoreSmall() job {
 	return job{
@@ -25,7 +45,11 @@ func restoreSmall() job {
 		note: onDisk + " rclone waits: its backend for Jottacloud sends at most 100 requests a second, whatever the server can take.",
 		prepare: func(ctx context.Context, w *world) ([]rival, error) {
 			tree, err := w.stored(ctx, treeSpec{files: w.scale(20_000, 50)})
-			return w.restorers(float64(tree.files), tree.dir), err
+			rivals := w.restorers(float64(tree.files), tree.dir)
+			for i := range rivals {
+				rivals[i].once = i > 0 // it takes minutes
+			}
+			return rivals, err
 		},
 	}
 }
@@ -63,9 +87,9 @@ func (w *world) restorers(units float64, dir string) []rival {
 // listMany lists a large tree.
 func listMany() job {
 	return job{
-		name: "list", title: "List 200,000 stored files", unit: "files", goal: "5 times as fast as rclone, with at most 64 MB",
+		name: "list", title: "List 200,000 stored files", unit: "files", goal: "5 times as fast as rclone, with at most 64 MB", note: filledInMemory,
 		prepare: func(ctx context.Context, w *world) ([]rival, error) {
-			tree, err := w.stored(ctx, treeSpec{files: w.scale(200_000, 300), size: 100, alike: true})
+			tree, err := w.filled(ctx, w.scale(200_000, 300))
 			units := float64(tree.files)
 			return installed(
 				rival{name: "jls", units: units, out: w.path("listing"), pipe: pipe{w.ours("jls", archive)}},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -16,13 +15,11 @@ func firstUpload(files int, latency time.Duration, parallel int) job {
 	j := job{
 		name:  fmt.Sprintf("upload-%dms-%d", latency.Milliseconds(), parallel),
 		title: fmt.Sprintf("First upload of %s small files, latency %d ms, %d parallel", thousands(files), latency.Milliseconds(), parallel),
-		unit:  "files", goal: "twice as fast as rclone", note: inMemory, runs: 3,
+		unit:  "files", goal: "twice as fast as rclone", note: inMemory,
 	}
 	if latency > 0 {
 		j.goal = "within 15 % of the bound that two requests a file set"
-		j.note = "The bound is the latency alone: what the server takes for a request comes on top, and is the same for all. " +
-			"Some fifty processes shared the two cores when this was measured. One earlier run each, beside less work and with the store on a disk, " +
-			"came to 0.84 (2,000 files, 6 parallel) and 0.74 (5,000 files, 24 parallel) of the bound. " + inMemory
+		j.note = "The bound is the latency alone: what the server takes for a request comes on top, and is the same for all. " + inMemory
 	}
 	j.prepare = func(ctx context.Context, w *world) ([]rival, error) {
 		tree, err := w.tree(ctx, treeSpec{files: w.scale(files, 10)})
@@ -64,23 +61,17 @@ func thousands(n int) string {
 	return s
 }
 
+// filledInMemory is said of jobs with a store that world.filled has made.
+const filledInMemory = "The server's store lies in memory, for everybody, and was filled without requests."
+
 // unchanged is the run that a backup makes every night.
 func unchanged(files int) job {
 	return job{
 		name: fmt.Sprintf("unchanged-%d", files), title: "Nothing changed, " + thousands(files) + " files", unit: "files", warm: true,
-		note: "The server's store lies in memory, for everybody, and was filled without requests. That nobody takes a file for changed is checked.",
+		note: filledInMemory + " That nobody takes a file for changed is checked.",
 		goal: "5 times as fast as rclone, with less than 150 MB in all programs together",
 		prepare: func(ctx context.Context, w *world) ([]rival, error) {
-			tree, err := w.tree(ctx, treeSpec{files: w.scale(files, 300), size: 100, alike: true})
-			if err == nil {
-				err = w.storeInMemory()
-			}
-			if err == nil {
-				err = w.do(ctx, "", "", []string{filepath.Join(w.bin, "tools", "fill"), w.store, account, tree.dir, archive})
-			}
-			if err == nil {
-				err = w.serveStore(ctx)
-			}
+			tree, err := w.filled(ctx, w.scale(files, 300))
 			if err != nil {
 				return nil, err
 			}
