@@ -108,6 +108,9 @@ func (p *plan) admit(l *record.Record) (bool, error) {
 	if l.Kind == record.KindFile && !l.Ignored {
 		p.files++
 	}
+	if neverStored(l) {
+		return true, nil
+	}
 	other, double := p.twins.find(l.Path)
 	if !double && p.second {
 		double, other = p.seen.has(l.Path), "another entry"
@@ -121,6 +124,9 @@ func (p *plan) admit(l *record.Record) (bool, error) {
 
 // yield reports a source record whose place on the target belongs to its twin.
 func (p *plan) yield(loser *record.Record, winner string) error {
+	if neverStored(loser) {
+		return p.leave(loser)
+	}
 	p.twins = twins{last: strings.TrimSuffix(dir(winner), "/")}
 	if loser.Remote == "" && p.opts.Dest != "" {
 		loser.Remote = p.opts.Dest + "/" + loser.Path
@@ -271,6 +277,12 @@ func leftAlone(l *record.Record) bool {
 		return l.Reason == record.ReasonChanging
 	}
 	return l.Kind != record.KindDir
+}
+
+// neverStored reports whether an entry is listed only to be told of. It takes its name
+// from no other.
+func neverStored(l *record.Record) bool {
+	return l.Ignored || l.Kind != record.KindFile && l.Kind != record.KindDir
 }
 
 // hides reports whether there may be more beneath an entry than the source

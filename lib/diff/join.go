@@ -100,9 +100,10 @@ func join(ctx context.Context, source iter.Seq2[*record.Record, error], target t
 			}
 			continue
 		}
-		if order == 0 && name(l.Path) != name(r.Path) {
+		if order == 0 && (name(l.Path) != name(r.Path) || neverStored(l)) {
 			// The target has another spelling. It belongs to the twin that is
-			// spelled alike, if there is one, and not to the first in order.
+			// spelled alike, if there is one, and not to the first in order; and
+			// never to an entry that is not stored, if there is another one.
 			lost, err := cede(src, l, name(r.Path), d)
 			if err != nil {
 				return err
@@ -137,12 +138,15 @@ func join(ctx context.Context, source iter.Seq2[*record.Record, error], target t
 	return nil
 }
 
-// cede looks behind l for a twin spelled as the target has it. If there is one,
-// l and what is beneath it yield to it.
+// cede looks behind l for a twin spelled as the target has it, or, if l is not stored,
+// for one that is. If there is one, l and what is beneath it yield to it.
 func cede(src *lookahead, l *record.Record, spelling string, d decider) (lost bool, err error) {
 	twin, err := src.peekBehind(l.Path)
-	if err != nil || twin == nil || name(twin.Path) != spelling || record.Fold(twin.Path) != record.Fold(l.Path) || dir(twin.Path) != dir(l.Path) {
+	switch {
+	case err != nil || twin == nil || record.Fold(twin.Path) != record.Fold(l.Path) || dir(twin.Path) != dir(l.Path):
 		return false, err
+	case neverStored(twin), name(twin.Path) != spelling && !neverStored(l):
+		return false, nil
 	}
 	for winner := twin.Path; ; {
 		if err := d.yield(l, winner); err != nil {

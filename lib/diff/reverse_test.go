@@ -22,6 +22,8 @@ func TestReverse(t *testing.T) {
 		{"two spellings there", "file a 2", "file A 1;file a 2", "", "error case_conflict a;get changed a"},
 		{"a file for a folder", "file a 1", "dir a;file a/b 1", "", "error kind_conflict a;get new a/b"},
 		{"a link in the way", "symlink a", "dir a;file a/b 1", "", "error kind_conflict a"},
+		{"a link beside", "symlink A;dir a;file a/b 1", "dir a;file a/b 1", "", "none gone A;none same a;none same a/b"},
+		{"a link behind", "dir A;file A/b 1;symlink a", "dir a;file a/b 1", "", "none same A;none same A/b;none gone a"},
 		{"ignored here", "ignored a", "dir a;file a/b 1", "", "none ignored a"},
 		{"unreadable here", "failed a", "dir a;file a/b 1", "", "error permission a"},
 		{"an error there", "file a 1", "failed a", "", "error permission a;none gone a"},
