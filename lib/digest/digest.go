@@ -79,9 +79,10 @@ type lineOutput interface{ PassLine([]byte) error }
 // unreadable and an error. If a file is no longer what its record says, the
 // record is brought up to date with what was hashed.
 //
-// The error is that of out, that of holding back records on disk, or the
-// context's cause. In the last case records may be missing from out. The caller
-// judges what the input was worth, with [record.Reader.Whole].
+// The error is that of out, that of holding back records on disk, one of the class
+// vanished if the folder that the files are in is gone, or the context's cause. In the
+// last two cases records may be missing from out. The caller judges what the input was
+// worth, with [record.Reader.Whole].
 func Records(ctx context.Context, out Output, in *record.Reader, opts Options) error {
 	return records(ctx, out, in, opts, newHasher(opts))
 }
@@ -95,6 +96,7 @@ func records(ctx context.Context, out Output, in *record.Reader, opts Options, h
 	if opts.Cache != "" {
 		r.cache = openCache(opts)
 	}
+	h.stop = cancel
 	h.settle = r.cache != nil && r.cache.collect
 	r.startQueue()
 	err := r.all(in)
@@ -282,6 +284,7 @@ func (r *run) read(it *item) {
 		r.opts.Begin()
 	}
 	r.toRead++
+	r.hasher.roots.Note(it.rec.Root)
 	r.queue.put(it)
 }
 

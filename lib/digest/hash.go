@@ -32,6 +32,8 @@ type hasher struct {
 	wait     func(ctx context.Context, d time.Duration)
 	progress func(files, bytes int64)
 	info     func(format string, args ...any)
+	stop     func(error) // ends the run
+	roots    local.Roots
 
 	// settle makes a file that has only just changed wait until a later change
 	// would show in its ctime: only then may the cache remember it.
@@ -46,6 +48,7 @@ func newHasher(opts Options) *hasher {
 		wait:     wait,
 		progress: opts.Progress,
 		info:     opts.Info,
+		stop:     func(error) {},
 	}
 }
 
@@ -71,6 +74,12 @@ type content struct {
 func (h *hasher) judge(ctx context.Context, it *item, c content) result {
 	if ctx.Err() != nil && c.err != nil {
 		return result{aborted: true}
+	}
+	if c.err != nil && moved(c.err) {
+		if gone := h.roots.Gone(it.rec.Root); gone != nil { // all the others, too
+			h.stop(gone)
+			return result{aborted: true}
+		}
 	}
 	res := result{rec: it.rec, changed: true}
 	if it.check {

@@ -52,8 +52,9 @@ type UploadOptions struct {
 // old name. They leave with status skipped, and the error is a [*WithheldError].
 //
 // Errors about one entry go into its record. The returned error says why entries
-// were left out: the context's cause, an error of out, or an error of the service
-// that concerns all: no access, a full or locked account, an outage.
+// were left out: the context's cause, an error of out, or one that concerns all: of the
+// service, such as no access, a full or locked account, an outage, or of the disk, of the
+// class vanished, if the folder that the files are in is gone.
 func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service Uploader, o UploadOptions) error {
 	if o.Expect == nil {
 		o.Expect = func(_, _ int64) {}
@@ -89,6 +90,7 @@ type uploads struct {
 	sender  *Sender
 	queue   *queue
 	o       UploadOptions
+	roots   local.Roots
 	ready   bool // the account has been looked at
 
 	unsaved  atomic.Int64 // files that the service has no version of, and that were changing
@@ -244,6 +246,7 @@ func contentOf(rec *record.Record) jfs.Content {
 
 // put sends a file.
 func (u *uploads) put(rec *record.Record, p jfs.Path) error {
+	u.roots.Note(rec.Root)
 	f, fi, err := local.OpenListed(local.Path(rec), rec.Ino)
 	if err != nil {
 		if c := local.Class(err); c == record.ClassVanished || c == record.ClassChanging {
@@ -294,8 +297,13 @@ func changed(rec *record.Record, fi os.FileInfo) bool {
 	return !local.Unchanged(&same, fi)
 }
 
-// skipChanging leaves a file to the next run.
+// skipChanging leaves a file to the next run, unless it has vanished with all others:
+// that ends this one.
 func (u *uploads) skipChanging(rec *record.Record) error {
+	if gone := u.roots.Gone(rec.Root); gone != nil {
+		u.stop(gone)
+		return errCutOff
+	}
 	if rec.Reason == record.ReasonNew {
 		u.unsaved.Add(1)
 	}
