@@ -51,7 +51,7 @@ func (p *plan) finish(ctx context.Context, source *record.Reader) error {
 func (p *plan) prune(doomed *record.Sorter) error {
 	n := doomed.Len()
 	base := p.stored
-	if p.opts.Base > 0 {
+	if p.opts.Base > 0 && !(p.opts.MaxDelete.Percent && p.opts.MaxDelete.N == 100) { // all of it is all there is
 		base = min(base, p.opts.Base)
 	}
 	switch {
@@ -63,8 +63,12 @@ func (p *plan) prune(doomed *record.Sorter) error {
 		// What is gone may have been renamed to what is changing.
 		return withheld(n, &BrakeError{record.Count(p.unsaved, "new file in it was changing and is not stored yet; run it again", "new files in it were changing and are not stored yet; run it again")})
 	case p.opts.MaxDelete.Exceeded(n, base):
-		return withheld(n, &BrakeError{fmt.Sprintf(
-			"of %s that is more than --max-delete %v allows; if it is right, give a higher limit", record.Count(base, "entry", "entries"), p.opts.MaxDelete)})
+		of, now := record.Count(base, "entry", "entries"), ""
+		if p.opts.MaxDelete.Percent && base < p.stored {
+			of = "the " + record.Count(base, "entry that was stored", "entries that were stored") + " when all was last well"
+			now = fmt.Sprintf(", though there are %d now", p.stored)
+		}
+		return withheld(n, &BrakeError{fmt.Sprintf("of %s that is more than --max-delete %v allows%s; if it is right, give a higher limit", of, p.opts.MaxDelete, now)})
 	}
 	return p.emitAll(doomed.Sorted())
 }

@@ -47,9 +47,9 @@ type Report struct {
 	Incomplete   string    `json:"incomplete,omitempty"`   // why the stream proves nothing, if so
 	Withheld     int64     `json:"withheld,omitempty"`     // deletions that a brake held back
 
-	// Base is how many entries were stored when all was well: after the last complete
-	// run that had no deletions to hold back. A brake on a share of them is not
-	// loosened by what a wrong source adds.
+	// Base is how many entries were stored when all was well: after the last run that saw
+	// its whole source, and had no deletions to hold back. A brake on a share of them is
+	// not loosened by what a wrong source adds.
 	Base int64 `json:"base,omitempty"`
 
 	// Unfinished is when a run began that has not come to an end, as far as is
@@ -250,7 +250,7 @@ func (r *Report) Finish(in *record.Reader, previous *Report, now time.Time) {
 	if r.Complete {
 		r.LastComplete = r.Ended
 	}
-	if r.Complete && r.Withheld == 0 {
+	if r.Incomplete == "" && r.Withheld == 0 {
 		r.Base = in.End().Stored + r.added - r.Counts.Deleted
 	}
 }

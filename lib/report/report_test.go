@@ -102,6 +102,8 @@ func TestBase(t *testing.T) {
 	}{
 		{"complete", run + stored, 22}, // three are new, one is deleted
 		{"complete, deletions withheld", run + withheld, 3},
+		{"whole, with errors", run + strings.Replace(stored, `"errors":0`, `"errors":1`, 1), 22},
+		{"whole, with errors, deletions withheld", run + strings.Replace(withheld, `"errors":0`, `"errors":1`, 1), 3},
 		{"incomplete", run + end("9", "0", "false"), 3},
 	} {
 		r, in := collect(test.stream)

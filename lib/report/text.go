@@ -160,7 +160,7 @@ func explain(reason record.Reason) string {
 	case record.ReasonChanging:
 		return "it was changing while it was read; the next run takes it"
 	case record.ReasonBlocked:
-		return "an entry of another kind was in the way; the next run takes it"
+		return "an entry of another kind was in the way; a run with --prune takes it, once that is deleted"
 	case record.ReasonNewer:
 		return "the local file is newer than what is stored, and was left as it is; --overwrite replaces it"
 	case "":
