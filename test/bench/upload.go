@@ -68,7 +68,9 @@ const filledInMemory = "The server's store lies in memory, for everybody, and wa
 func unchanged(files int) job {
 	return job{
 		name: fmt.Sprintf("unchanged-%d", files), title: "Nothing changed, " + thousands(files) + " files", unit: "files", warm: true,
-		note: filledInMemory + " That nobody takes a file for changed is checked.",
+		note: filledInMemory + " That nobody takes a file for changed is checked. " +
+			"Half of the processor time is that of `jwalk`, and nearly two thirds of that are calls of the system, one for each file; " +
+			"`jhash` takes a tenth, `jdiff` a third, most of it for the listing. The programs behind them get nothing to read (`jdiff --changes`).",
 		goal: "5 times as fast as rclone, with less than 150 MB in all programs together",
 		prepare: func(ctx context.Context, w *world) ([]rival, error) {
 			tree, err := w.filled(ctx, w.scale(files, 300))
