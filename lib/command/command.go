@@ -81,7 +81,7 @@ func (c *Command) Main(run func(ctx context.Context, env *Env) error) int {
 	}
 	if c.Serial && os.Getenv("GOMAXPROCS") == "" {
 		// The programs of a pipe run side by side already. One that would spread its own
-		// few goroutines over processors, too, loses a fifth of its time to that.
+		// few goroutines over processors, too, loses up to a seventh of its time to that.
 		c.env.processors = runtime.GOMAXPROCS(1)
 	}
 	// A panic ends a program with the code 2, which means wrong usage. Now it dies of

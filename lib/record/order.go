@@ -22,7 +22,7 @@ func Compare(a, b string) int {
 
 // compareQuickly is Compare for paths of which the first byte that differs tells, as it
 // nearly always does: one of them ends there, or is in ASCII and not of the same letter.
-// Sorting what is in order takes two thirds of the time by that (BenchmarkSorter).
+// Sorting what is in no order takes two thirds of the time by that (BenchmarkSorter).
 func compareQuickly(a, b string) (c int, ok bool) {
 	i := shared(a, b)
 	switch {

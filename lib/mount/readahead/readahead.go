@@ -3,9 +3,9 @@
 // order.
 //
 // A part that is missing is fetched by one request for a range. Who jumps about
-// gets what he asks for and what costs little beside that, see [Line]; who reads on gets a window ahead of him
-// that doubles up to 32 MiB, so that the line is busy and its latency is paid
-// once. Readers share what is under way and do not queue behind each other.
+// gets what he asks for and what costs little beside that, see [Line]; who reads on
+// gets a window ahead of him that doubles up to 32 MiB, so that the line is busy and
+// its latency is paid once. Readers share what is under way and do not queue behind each other.
 package readahead
 
 import (
