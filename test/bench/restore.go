@@ -42,7 +42,7 @@ func (w *world) filled(ctx context.Context, files int, flags ...string) (tree, e
 func restoreSmall() job {
 	return job{
 		name: "restore-small", title: "Restore of 20,000 small files, 6 parallel", unit: "files", goal: "1.5 times as fast as rclone",
-		note: onDisk + " rclone waits: its backend for Jottacloud sends at most 100 requests a second, whatever the server can take.",
+		note: onDisk + " Other work ran beside this job, which makes our seconds long. rclone waits: its backend for Jottacloud sends at most 100 requests a second, whatever the server can take.",
 		prepare: func(ctx context.Context, w *world) ([]rival, error) {
 			tree, err := w.stored(ctx, treeSpec{files: w.scale(20_000, 50)})
 			rivals := w.restorers(float64(tree.files), tree.dir)
