@@ -108,7 +108,7 @@ func TestSpoolBeforeMount(t *testing.T) {
 	if err := os.Mkdir(mnt, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	service := &gated{newCloud(), make(chan struct{}), make(chan struct{})}
+	service := &gated{newCloud(), make(chan struct{}, 1), make(chan struct{})} // the question may come before anybody waits for it
 	type mounted struct {
 		m   *Mounted
 		err error
