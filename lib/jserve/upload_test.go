@@ -278,7 +278,7 @@ func TestBrokenConnectionKeepsBytes(t *testing.T) {
 // TestLaterUploadWins sends to a target that an idle connection still holds.
 func TestLaterUploadWins(t *testing.T) {
 	w := newWorld(t)
-	content := strings.Repeat("x", 1<<20)
+	content := strings.Repeat("x", 24<<20)
 	a := w.announce("/Jotta/Archive/f", content, nil).allocation(t)
 	r, p := io.Pipe()
 	req, err := http.NewRequest("POST", a.UploadURL, r)
@@ -297,7 +297,7 @@ func TestLaterUploadWins(t *testing.T) {
 		resp.Body.Close()
 		first <- resp.StatusCode
 	}()
-	io.WriteString(p, content[:1000]) // returns once the transport has taken it
+	io.WriteString(p, content[:16<<20]) // more than is on the way: the server is at it
 	if got := w.send("POST", a.UploadURL, strings.NewReader(content)); got.status != 200 {
 		t.Errorf("second upload = %d %s, want 200", got.status, got.body)
 	}
