@@ -6,10 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipeSize is how much a pipe between two programs holds, in bytes. A small one has
-// them take turns instead of working side by side: with 64 KiB, Linux's default, a
-// run of a million unchanged files takes a tenth longer (scripts/bench --only
-// unchanged-1000000).
+// pipeSize is how much a pipe between two programs holds, in bytes. A small one, such as
+// the 64 KiB that are Linux's default, has them take turns instead of working side by
+// side.
 const pipeSize = 1 << 20
 
 // widen makes the pipe that f is one end of hold more. If it is no pipe, or the system
