@@ -80,19 +80,15 @@ func run(ctx context.Context, env *command.Env, opts digest.Options, format stri
 		env.Stdout = io.Discard // its records are only counted
 	}
 	return env.Filter(func(in *record.Reader, out *record.Writer) error {
-		err := hash(ctx, env, in, out, stdout, opts, format)
-		if opts.Check || format == "md5sum" {
-			err = errors.Join(err, in.LeftOut())
+		if format == "records" {
+			err := digest.Records(ctx, out, in, opts)
+			if opts.Check {
+				err = errors.Join(err, in.LeftOut())
+			}
+			return err
 		}
-		return err
-	})
-}
-
-func hash(ctx context.Context, env *command.Env, in *record.Reader, out *record.Writer, stdout io.Writer, opts digest.Options, format string) error {
-	if format == "md5sum" {
 		sums := digest.NewSums(stdout, out)
 		sums.Skipped = func(r *record.Record) { env.Errorf("%s: changed while it was read, or is gone; left out", r.Path) }
-		return digest.Records(ctx, sums, in, opts)
-	}
-	return digest.Records(ctx, out, in, opts)
+		return errors.Join(digest.Records(ctx, sums, in, opts), in.LeftOut())
+	})
 }

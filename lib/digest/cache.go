@@ -148,8 +148,8 @@ func (c *cache) take(line []byte) (entry []byte, number int64, ok bool) {
 	return entry, number, ok
 }
 
-// pass tells of a record that is not asked about.
-func (c *cache) pass(rec *record.Record) {
+// seek goes on to the first entry that does not come before a record.
+func (c *cache) seek(rec *record.Record) {
 	if c.old != nil && rec.Path != "" {
 		c.old.seek(rec.Path)
 	}

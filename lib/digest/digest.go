@@ -256,7 +256,7 @@ func (r *run) feed(rec *record.Record) {
 		r.read(&item{result: result{rec: rec}, check: true})
 	case !r.opts.Check && hashable(rec):
 		if r.cache != nil {
-			r.cache.pass(rec)
+			r.cache.seek(rec)
 			if entry, number, ok := r.cache.take([]byte(rec.Raw())); ok {
 				r.known++
 				r.queue.pass(result{known: slices.Clone(entry), number: number})
@@ -272,7 +272,7 @@ func (r *run) feed(rec *record.Record) {
 		r.read(&item{result: result{rec: rec}})
 	default:
 		if r.cache != nil {
-			r.cache.pass(rec)
+			r.cache.seek(rec)
 		}
 		r.queue.pass(result{rec: rec})
 	}
