@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -403,14 +402,7 @@ func (x *fsx) restart(kill bool) {
 // TestFsx does JOTTA_FSX operations, 1500 by default, of the order that JOTTA_SEED
 // gives.
 func TestFsx(t *testing.T) {
-	operations, seed := 1500, uint64(1)
-	if s := os.Getenv("JOTTA_FSX"); s != "" {
-		operations, _ = strconv.Atoi(s)
-	}
-	if s := os.Getenv("JOTTA_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	runFsx(t, operations, seed)
+	runFsx(t, number("JOTTA_FSX", 1500), uint64(number("JOTTA_SEED", 1)))
 }
 
 // TestFsxOneProcessor does less, with nothing at the same time.

@@ -105,13 +105,19 @@ func TestLongRecords(t *testing.T) {
 	}
 }
 
+// number returns the number that a variable of the environment holds; fallback if it
+// holds none.
+func number(variable string, fallback int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		return n
+	}
+	return fallback
+}
+
 // TestOneFolder: no filter takes more memory for more entries, though all of them are in
 // one folder: JOTTA_ENTRIES of them, by hand.
 func TestOneFolder(t *testing.T) {
-	entries := 100_000
-	if n, err := strconv.Atoi(os.Getenv("JOTTA_ENTRIES")); err == nil {
-		entries = n
-	}
+	entries := number("JOTTA_ENTRIES", 100_000)
 	const mostGrowth = 12 << 10 // KiB
 	w := newSignalWorld(t)
 	for _, args := range filters {

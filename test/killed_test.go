@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,15 +14,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// number returns the number that a variable of the environment holds; fallback if it
-// holds none.
-func number(variable string, fallback int) int {
-	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
-		return n
-	}
-	return fallback
-}
 
 // TestKilledAtOnce kills jfuse at any moment of its start, most of all when it has just
 // mounted: each time it ends, and the next one mounts at the same place. A process that
