@@ -118,10 +118,13 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 	case "md5":
 		r.MD5, err = digest(value)
 	case "ignored":
-		r.Ignored = value == "true"
-		if !r.Ignored && value != "false" {
-			err = fmt.Errorf("is not true or false: %s", clip(value))
-		}
+		r.Ignored, err = boolean(value)
+	case "mount":
+		r.Mount, err = boolean(value)
+	case "fresh":
+		r.Fresh, err = boolean(value)
+	case "kept":
+		r.Kept, err = boolean(value)
 	case "state":
 		r.State, err = text[string](value)
 	case "revision":
@@ -229,9 +232,10 @@ func (r *Record) append(b []byte) []byte {
 	b = appendTimeLike(b, `,"btime":`, r.BTime, r.MTime, mtime)
 	b = appendName(b, `,"target":`, `,"target_raw":"`, r.Target)
 	b = appendText(b, `,"md5":`, r.MD5)
-	if r.Ignored {
-		b = append(b, `,"ignored":true`...)
-	}
+	b = appendTrue(b, `,"fresh":`, r.Fresh)
+	b = appendTrue(b, `,"mount":`, r.Mount)
+	b = appendTrue(b, `,"ignored":`, r.Ignored)
+	b = appendTrue(b, `,"kept":`, r.Kept)
 	b = appendText(b, `,"state":`, r.State)
 	if r.Revision != 0 {
 		b = appendInt(b, `,"revision":`, r.Revision)
@@ -323,6 +327,8 @@ func decodeEnd(line string) (End, error) {
 			into = &end.Withheld
 		case "stored":
 			into = &end.Stored
+		case "spared":
+			into = &end.Spared
 		case "same":
 			into = &end.Same
 		default:
@@ -370,6 +376,9 @@ func (e *End) append(b []byte) []byte {
 	}
 	if e.Stored != 0 {
 		b = appendInt(b, `,"stored":`, e.Stored)
+	}
+	if e.Spared != 0 {
+		b = appendInt(b, `,"spared":`, e.Spared)
 	}
 	if e.Same != (Same{}) {
 		b = appendInt(b, `,"same":{"files":`, e.Same.Files)
@@ -424,6 +433,21 @@ func appendTimeLike(b []byte, key string, t, mtime time.Time, member []byte) []b
 
 func appendInt(b []byte, key string, n int64) []byte {
 	return strconv.AppendInt(append(b, key...), n, 10)
+}
+
+// appendTrue adds a member that is absent where it is not true.
+func appendTrue(b []byte, key string, is bool) []byte {
+	if !is {
+		return b
+	}
+	return append(append(b, key...), "true"...)
+}
+
+func boolean(value string) (bool, error) {
+	if value != "true" && value != "false" {
+		return false, fmt.Errorf("is not true or false: %s", clip(value))
+	}
+	return value == "true", nil
 }
 
 func text[T ~string](value string) (T, error) {

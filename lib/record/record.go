@@ -66,6 +66,16 @@ const (
 	ReasonBlocked    Reason = "blocked"  // an entry of another kind is in the way and is deleted first
 	ReasonOccupied   Reason = "occupied" // what would be deleted is not, or not only, what the plan means
 	ReasonNewer      Reason = "newer"    // the local file is newer than the one that would replace it
+
+	// Left out by circumstances, not by a rule about names. Such an entry is never taken
+	// for gone.
+	ReasonYoung     Reason = "young"     // it was changed too short a time ago (jwalk --min-age)
+	ReasonLarge     Reason = "large"     // it is larger than allowed (jwalk --max-size)
+	ReasonElsewhere Reason = "elsewhere" // it is on another file system (jwalk --one-file-system)
+	ReasonDangling  Reason = "dangling"  // a symbolic link that should be followed and leads nowhere
+
+	ReasonHeld    Reason = "held"    // a brake held back the action
+	ReasonForeign Reason = "foreign" // stored by another job
 )
 
 // Status is what became of an action.
@@ -111,6 +121,9 @@ type Record struct {
 	MD5    string    // 32 lower-case hex digits
 
 	Ignored bool // left out by a rule, with everything beneath it
+	Mount   bool // a folder on another file system than the folder it is in
+	Fresh   bool // the MD5 was computed in this run, and no earlier one was known to compare it with
+	Kept    bool // left out, and the service has an entry of that name, which stays as it is
 
 	State    string    // COMPLETED, INCOMPLETE, CORRUPT …: only remote entries
 	Revision int64     // number of the revision; 0 if not given
@@ -191,6 +204,7 @@ type End struct {
 	Scope    []string // paths that the stream covers; empty: all of its root
 	Withheld int64    // deletions that a brake kept out of the stream
 	Stored   int64    // entries that jdiff found on the target; 0 if it found none, or was not asked
+	Spared   int64    // entries on the target that another job has stored, and that were left alone
 	Same     Same     // entries that were left out since they need nothing
 
 	extra string

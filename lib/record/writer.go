@@ -157,6 +157,13 @@ func (w *Writer) Stored(n int64) {
 	w.end.Stored = n
 }
 
+// Spare counts entries on the target that another job has stored.
+func (w *Writer) Spare(n int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.end.Spared += n
+}
+
 // LeaveOut counts entries that need nothing, instead of writing their records.
 func (w *Writer) LeaveOut(same Same) {
 	w.mu.Lock()
@@ -165,7 +172,7 @@ func (w *Writer) LeaveOut(same Same) {
 }
 
 // Inherit takes over from the end record of the input what later programs need
-// to know: the scope, the deletions withheld, the entries stored and those left out,
+// to know: the scope, the deletions withheld, the entries stored, spared and left out,
 // and members that this program does not know.
 func (w *Writer) Inherit(input End) {
 	w.mu.Lock()
@@ -173,6 +180,7 @@ func (w *Writer) Inherit(input End) {
 	w.end.Scope = input.Scope
 	w.end.Withheld += input.Withheld
 	w.end.Stored = max(w.end.Stored, input.Stored)
+	w.end.Spared += input.Spared
 	w.end.Same = w.end.Same.plus(input.Same)
 	w.end.extra = input.extra
 }
