@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 
+	"jottatools/lib/brake"
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
 	"jottatools/lib/diff"
@@ -67,7 +68,7 @@ moved away is not deleted, nor does it count for --max-delete.`
   jwalk ~/photos | jhash | jdiff - saved.ndjson --format combined
   jdiff today.ndjson yesterday.ndjson --format combined`
 	var o options
-	o.MaxDelete = record.Limit{N: 50, Percent: true}
+	o.MaxDelete = brake.Limit{N: 50, Percent: true}
 	f := cmd.Flags()
 	f.StringVar(&o.Dest, "dest", "", "compare with the folder `REMOTE`, such as /Jotta/Archive/photos")
 	f.BoolVar(&o.reverse, "reverse", false, "say what to fetch so that the local tree becomes like the remote folder")
@@ -88,7 +89,7 @@ type options struct {
 }
 
 func run(ctx context.Context, env *command.Env, o options) (err error) {
-	if o.MaxDelete, err = record.ParseLimit(o.maxDelete); err != nil {
+	if o.MaxDelete, err = brake.ParseLimit(o.maxDelete); err != nil {
 		return command.Usagef("--max-delete: %v", err)
 	}
 	if o.format != "ndjson" && o.format != "combined" {

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 
+	"jottatools/lib/brake"
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
 	"jottatools/lib/jfs"
@@ -94,7 +95,7 @@ func (o *options) check(args int) error {
 	case o.max == "":
 		return nil
 	}
-	limit, err := record.ParseLimit(o.max)
+	limit, err := brake.ParseLimit(o.max)
 	if err != nil {
 		return command.Usagef("--max-delete: %v", err)
 	}

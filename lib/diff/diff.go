@@ -17,18 +17,19 @@ import (
 	"strings"
 	"time"
 
+	"jottatools/lib/brake"
 	"jottatools/lib/record"
 )
 
 // Options says how to plan.
 type Options struct {
-	Dest         string       // remote path of the target's root; "" if there is none
-	Prune        bool         // propose to delete what is gone from the source
-	PruneIgnored bool         // what is ignored counts as gone
-	MaxDelete    record.Limit // with Prune: propose no deletion at all beyond this
-	Base         int64        // a percentage in MaxDelete is of at most so many entries; 0: of all that are stored
-	ShowGone     bool         // report what only the target has, with action none
-	TrackRenames bool         // with Prune: move what is gone to where its content is new
+	Dest         string      // remote path of the target's root; "" if there is none
+	Prune        bool        // propose to delete what is gone from the source
+	PruneIgnored bool        // what is ignored counts as gone
+	MaxDelete    brake.Limit // with Prune: propose no deletion at all beyond this
+	Base         int64       // a percentage in MaxDelete is of at most so many entries; 0: of all that are stored
+	ShowGone     bool        // report what only the target has, with action none
+	TrackRenames bool        // with Prune: move what is gone to where its content is new
 
 	// Check, if set, returns the path under which the target would list an entry,
 	// and an error if it cannot hold it, or would not give its name back.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"jottatools/lib/brake"
 	"jottatools/lib/record"
 )
 
@@ -145,7 +146,7 @@ func TestPlan(t *testing.T) {
 }
 
 func TestPrune(t *testing.T) {
-	all := record.Limit{N: 100, Percent: true}
+	all := brake.Limit{N: 100, Percent: true}
 	for _, test := range []struct {
 		name, source, target, want string
 		opts                       Options
@@ -158,14 +159,14 @@ func TestPrune(t *testing.T) {
 		{"no file at all", "a/", "a/ b=y", "none a same", Options{MaxDelete: all}, "mounted"},
 		{"nothing at all", "", "b=y", "", Options{MaxDelete: all}, "mounted"},
 		{"only ignored files", "!a=x", "a=x b=y", "none a ignored", Options{MaxDelete: all}, "mounted"},
-		{"half is allowed", "a=x", "a=x b=y", "none a same\ndelete b gone", Options{MaxDelete: record.Limit{N: 50, Percent: true}}, ""},
-		{"more than half is not", "a=x", "a=x b=y c=z", "none a same", Options{MaxDelete: record.Limit{N: 50, Percent: true}}, "--max-delete 50%"},
-		{"a number is allowed", "a=x", "a=x b=y c=z", "none a same\ndelete b gone\ndelete c gone", Options{MaxDelete: record.Limit{N: 2}}, ""},
-		{"one more is not", "a=x", "a=x b=y c=z", "none a same", Options{MaxDelete: record.Limit{N: 1}}, "of 3 entries"},
+		{"half is allowed", "a=x", "a=x b=y", "none a same\ndelete b gone", Options{MaxDelete: brake.Limit{N: 50, Percent: true}}, ""},
+		{"more than half is not", "a=x", "a=x b=y c=z", "none a same", Options{MaxDelete: brake.Limit{N: 50, Percent: true}}, "--max-delete 50%"},
+		{"a number is allowed", "a=x", "a=x b=y c=z", "none a same\ndelete b gone\ndelete c gone", Options{MaxDelete: brake.Limit{N: 2}}, ""},
+		{"one more is not", "a=x", "a=x b=y c=z", "none a same", Options{MaxDelete: brake.Limit{N: 1}}, "of 3 entries"},
 		{"ignored is not gone", "a=x !b=y !c/", "a=x b=y c/ c/d=z", "none a same\nnone b ignored\nnone c ignored", Options{MaxDelete: all}, ""},
 		{"unless asked for", "a=x !b=y !c/", "a=x b=y c/ c/d=z", "none a same\nnone b ignored\nnone c ignored\ndelete b gone\ndelete c gone\ndelete c/d gone", Options{MaxDelete: all, PruneIgnored: true}, ""},
 		{"a link hides what is behind it", "a=x >b", "a=x b/ b/c=y", "none a same\nnone b symlink", Options{MaxDelete: all}, ""},
-		{"a share of what was stored when all was well", "x=1 y=2", "a=3 x=1 y=2", "none x same\nnone y same", Options{MaxDelete: record.Limit{N: 50, Percent: true}, Base: 1}, "of the 1 entry that was stored when all was last well that is more than --max-delete 50% allows, though there are 3 now"},
+		{"a share of what was stored when all was well", "x=1 y=2", "a=3 x=1 y=2", "none x same\nnone y same", Options{MaxDelete: brake.Limit{N: 50, Percent: true}, Base: 1}, "of the 1 entry that was stored when all was last well that is more than --max-delete 50% allows, though there are 3 now"},
 		{"a new file is changing: perhaps what is gone", "a=x ~b=y", "a=x c=y", "none a same\nnone b changing", Options{MaxDelete: all}, "not stored yet"},
 		{"a changing file is there", "a=x ~b=y", "a=x b=z", "none a same\nnone b changing", Options{MaxDelete: all}, ""},
 		{"normalised by the service", "a=x e\u0301/ e\u0301/f=1", "a=x \u00e9/ \u00e9/f=1 \u00e9/gone=2", "none a same\nmkdir e\u0301 new\nput e\u0301/f new\ndelete \u00e9/gone gone", Options{MaxDelete: all}, ""},
@@ -208,7 +209,7 @@ func TestScope(t *testing.T) {
 			got = append(got, r.Path)
 		}
 		return nil
-	}, Options{Prune: true, MaxDelete: record.Limit{N: 100, Percent: true}})
+	}, Options{Prune: true, MaxDelete: brake.Limit{N: 100, Percent: true}})
 	if err != nil || fmt.Sprint(got) != "[a/c]" {
 		t.Errorf("deleted %v, %v", got, err)
 	}
@@ -230,7 +231,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	src := strings.Fields("a/ a/b=1 a/c=2 a/d/ a/d/e=3 !f/ g=4 >h i/ j=5 k/ k/l=6")
 	const dst = "a/ a/b=1 a/c=x a/gone=7 f/ f/hidden=8 g=4 i/ i/gone=9 k/ k/l=6"
 	plan := func(src []string) map[string]bool {
-		got, err := planned(t, strings.Join(src, " "), dst, Options{Prune: true, MaxDelete: record.Limit{N: 100, Percent: true}})
+		got, err := planned(t, strings.Join(src, " "), dst, Options{Prune: true, MaxDelete: brake.Limit{N: 100, Percent: true}})
 		if err != nil {
 			t.Fatal(err)
 		}

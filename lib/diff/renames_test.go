@@ -6,14 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	"jottatools/lib/brake"
 	"jottatools/lib/record"
 )
 
 func TestTrackRenames(t *testing.T) {
-	half := record.Limit{N: 50, Percent: true}
+	half := brake.Limit{N: 50, Percent: true}
 	for _, test := range []struct {
 		name, source, target, want string
-		max                        record.Limit
+		max                        brake.Limit
 		held                       string // part of why deletions were withheld
 	}{
 		{"renamed", "b=x", "a=x", "move b renamed < a", half, ""},
@@ -21,7 +22,7 @@ func TestTrackRenames(t *testing.T) {
 		{"other content", "b=y c=1", "a=x c=1", "none c same\nput b new\ndelete a gone", half, ""},
 		{"another size", "b=xx c=1", "a=x c=1", "none c same\nput b new\ndelete a gone", half, ""},
 		{"a folder, file by file", "n/ n/a=x n/b=y", "o/ o/a=x o/b=y", "mkdir n new\nmove n/a renamed < o/a\nmove n/b renamed < o/b\ndelete o gone", half, ""},
-		{"empty files are all alike", "b=", "a= c=1", "put b new", record.Limit{N: 0}, "--max-delete 0"},
+		{"empty files are all alike", "b=", "a= c=1", "put b new", brake.Limit{N: 0}, "--max-delete 0"},
 		{"the same name goes first", "n/ n/b=x n/c=x", "a=x o/ o/b=x", "mkdir n new\nmove n/b renamed < o/b\nmove n/c renamed < a\ndelete o gone", half, ""},
 		{"the same name in another case", "N/ N/B=x z=x", "a=x o/ o/b=x", "mkdir N new\nmove N/B renamed < o/b\nmove z renamed < a\ndelete o gone", half, ""},
 		{"in letter case only", "A=x B=z c=1", "a=x b=y c=1", "move A renamed < a\nput B changed\nnone c same", half, ""},
@@ -29,8 +30,8 @@ func TestTrackRenames(t *testing.T) {
 		{"each once: more gone", "c=x d=1", "a=x b=x d=1", "none d same\nmove c renamed < a\ndelete b gone", half, ""},
 		{"new files in tree order, moved or not", "a=1 b=x c=2 d=y e=3", "y=y z=x e=3", "none e same\nput a new\nmove b renamed < z\nput c new\nmove d renamed < y", half, ""},
 		{"a chain: what is overwritten is not gone", "b=x c=y", "a=x b=y", "put b changed\nput c new\ndelete a gone", half, ""},
-		{"moved away is not deleted", "a=1 m=x n=y", "a=1 o=x p=y q=z r=w", "none a same\nmove m renamed < o\nmove n renamed < p\ndelete q gone\ndelete r gone", record.Limit{N: 2}, ""},
-		{"but the rest counts", "a=1 m=x n=y", "a=1 o=x p=y q=z r=w", "none a same\nmove m renamed < o\nmove n renamed < p", record.Limit{N: 1}, "2 entries"},
+		{"moved away is not deleted", "a=1 m=x n=y", "a=1 o=x p=y q=z r=w", "none a same\nmove m renamed < o\nmove n renamed < p\ndelete q gone\ndelete r gone", brake.Limit{N: 2}, ""},
+		{"but the rest counts", "a=1 m=x n=y", "a=1 o=x p=y q=z r=w", "none a same\nmove m renamed < o\nmove n renamed < p", brake.Limit{N: 1}, "2 entries"},
 		{"incomplete", "b=x…", "a=x", "put b new", half, "incomplete"},
 		{"with errors", "b=x ?c/", "a=x", "none c unreadable permission\nput b new", half, "have errors: 1"},
 		{"ignored is not gone", "!a=x b=x", "a=x", "none a ignored\nput b new", half, ""},
@@ -89,7 +90,7 @@ func TestTrackManyRenames(t *testing.T) {
 			}
 		}
 		return nil
-	}, Options{Dest: "/D/M/x", Prune: true, TrackRenames: true, MaxDelete: record.Limit{N: 100, Percent: true}})
+	}, Options{Dest: "/D/M/x", Prune: true, TrackRenames: true, MaxDelete: brake.Limit{N: 100, Percent: true}})
 	// Each of n/3 contents is gone three times and new twice; those of n/6 more are new only.
 	if err != nil || moved != 2*n/3 || len(from) != moved || put != n/3 || deleted != n/3 {
 		t.Errorf("%d moved from %d places, %d put, %d deleted, %v", moved, len(from), put, deleted, err)

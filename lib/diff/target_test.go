@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"jottatools/lib/brake"
 	"jottatools/lib/record"
 )
 
@@ -18,7 +19,7 @@ func TestSameIsLeftOut(t *testing.T) {
 	for seed := range uint64(500) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		source, stored := randomTrees(random)
-		opts := Options{Dest: "/D/M/x", MaxDelete: record.Limit{N: 100, Percent: true}, Check: Check,
+		opts := Options{Dest: "/D/M/x", MaxDelete: brake.Limit{N: 100, Percent: true}, Check: Check,
 			Prune: random.IntN(2) == 0, PruneIgnored: random.IntN(2) == 0, TrackRenames: random.IntN(2) == 0}
 		var stream bytes.Buffer
 		w := record.NewWriter(&stream, "jhash")
@@ -100,7 +101,7 @@ func TestSameAndThen(t *testing.T) {
 		err := Plan(t.Context(), record.NewReader(strings.NewReader(strings.Join(test.stream, "\n")+"\n")), &target, func(r *record.Record) error {
 			got = append(got, string(r.Action)+" "+r.Path)
 			return nil
-		}, Options{Prune: true, MaxDelete: record.Limit{N: 100, Percent: true}, Same: func(s record.Same) { same += s.Files }, Warn: func(string) { warned = true }})
+		}, Options{Prune: true, MaxDelete: brake.Limit{N: 100, Percent: true}, Same: func(s record.Same) { same += s.Files }, Warn: func(string) { warned = true }})
 		if err != nil || !slices.Equal(got, test.want) || same != test.same || warned != test.warned {
 			t.Errorf("%s\n%v: %q, %d same, warned: %t", strings.Join(test.stream, "\n"), err, got, same, warned)
 		}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"strings"
 
+	"jottatools/lib/brake"
 	"jottatools/lib/jfs"
 	"jottatools/lib/record"
 )
@@ -31,7 +32,7 @@ type DeleteOptions struct {
 	DryRun bool // delete nothing; what would be done leaves with status skipped
 	// MaxDelete, if not nil, is how many entries may go: if there are more, none does.
 	// A share is of the entries that were stored when the plan was made; only plans have one.
-	MaxDelete *record.Limit
+	MaxDelete *brake.Limit
 
 	Info     func(format string, args ...any) // hears of folders that are kept; may be nil
 	Count    func(entries int64)              // if set, hears how many entries a dry run over paths would delete

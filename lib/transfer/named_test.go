@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"jottatools/lib/brake"
 	"jottatools/lib/jfs"
 	"jottatools/lib/record"
 )
@@ -89,9 +90,9 @@ func TestEmptyTrash(t *testing.T) {
 		records int
 		err     error
 	}{
-		{"all of it", fakeTrash{listed: listed}, false, DeleteOptions{MaxDelete: &record.Limit{N: 2}}, 1, 2, nil},
+		{"all of it", fakeTrash{listed: listed}, false, DeleteOptions{MaxDelete: &brake.Limit{N: 2}}, 1, 2, nil},
 		{"empty already", fakeTrash{}, false, DeleteOptions{}, 0, 0, nil},
-		{"too many", fakeTrash{listed: listed}, false, DeleteOptions{MaxDelete: &record.Limit{N: 1}}, 0, 2, ErrTooMany},
+		{"too many", fakeTrash{listed: listed}, false, DeleteOptions{MaxDelete: &brake.Limit{N: 1}}, 0, 2, ErrTooMany},
 		{"a dry run", fakeTrash{listed: listed}, false, DeleteOptions{DryRun: true}, 0, 2, nil},
 		{"a listing cut short", fakeTrash{listed: listed, broken: answer("/", record.ClassNetwork, 0)}, false, DeleteOptions{}, 0, 0, jfs.ErrNetwork},
 		{"refused", fakeTrash{listed: listed}, true, DeleteOptions{}, 1, 0, jfs.ErrForbidden},

@@ -1,4 +1,4 @@
-package record
+package brake
 
 import (
 	"math"
@@ -6,7 +6,7 @@ import (
 )
 
 func TestParseLimit(t *testing.T) {
-	for s, want := range map[string]Limit{"0": {0, false}, "100": {100, false}, "50%": {50, true}, "100%": {100, true}} {
+	for s, want := range map[string]Limit{"0": {N: 0}, "100": {N: 100}, "50%": {N: 50, Percent: true}, "100%": {N: 100, Percent: true}} {
 		if got, err := ParseLimit(s); err != nil || got != want || got.String() != s {
 			t.Errorf("ParseLimit(%q) = %v, %v", s, got, err)
 		}
