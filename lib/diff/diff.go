@@ -23,14 +23,26 @@ import (
 
 // Options says how to plan.
 type Options struct {
-	Dest         string      // remote path of the target's root; "" if there is none
-	Prune        bool        // propose to delete what is gone from the source
-	PruneIgnored bool        // what is ignored counts as gone
-	MaxDelete    brake.Limit // with Prune: propose no deletion at all beyond this
-	Base         int64       // a percentage in MaxDelete is of at most so many entries; 0: of all that are stored
-	ShowGone     bool        // report what only the target has, with action none
-	TrackRenames bool        // with Prune: move what is gone to where its content is new
+	Dest         string       // remote path of the target's root; "" if there is none
+	Prune        bool         // propose to delete what is gone from the source
+	PruneIgnored bool         // what a rule about names leaves out counts as gone
+	MaxDelete    brake.Limit  // with Prune: propose to delete no file at all beyond this
+	MaxChange    *brake.Limit // overwrite no file at all beyond this; nil: without limit
+	Past         brake.Past   // what earlier runs have seen; a share in both limits is of that, too
+	Spared       []string     // folders of the target in which other jobs store, as paths; nothing in them is changed
+	Withhold     error        // if set, says why nothing may be deleted or moved, whatever is gone
+	ShowGone     bool         // report what only the target has, with action none
+	TrackRenames bool         // with Prune: move what is gone to where its content is new
+	Guard        *Guard       // tells damage from changes; nil: every change is one
 
+	// Begin, if set, hears before the first record of the plan how many files the target
+	// has, if Past does not know.
+	Begin func(files int64)
+	// Seen, if set, hears at the end what the plan has found to be due. Nothing of it is
+	// done yet.
+	Seen func(brake.Run)
+	// Foreign, if set, hears how many entries in Spared folders the source does not have.
+	Foreign func(n int64)
 	// Check, if set, returns the path under which the target would list an entry,
 	// and an error if it cannot hold it, or would not give its name back.
 	Check func(path string) (listed string, err *record.Error)
@@ -54,12 +66,23 @@ var ErrWithheld = errors.New("deletions withheld")
 // come after all that is not new, as puts or moves. A move takes the old name away, so
 // none is proposed where no deletion would be.
 //
-// A returned [*WithheldError] means that only the deletions are missing; a
-// [*BrakeError] among its causes, that a brake held them. Every other error means
-// that the plan stops short.
+// Files that would be overwritten come after all that streams, if MaxChange is set, and
+// before new ones.
+//
+// A returned [*WithheldError] means that only deletions or overwriting are missing; a
+// [*BrakeError] among its causes, that a brake held them. What a brake has held is in
+// the plan, with status skipped and [record.ReasonHeld]. Every other error means that
+// the plan stops short.
 func Plan(ctx context.Context, source *record.Reader, target *record.Sorter, emit Emit, opts Options) error {
-	p := &plan{opts: opts, emit: emit}
+	p := &plan{opts: opts, emit: emit, spared: newTerritory(opts.Spared)}
 	defer p.close()
+	if opts.Begin != nil && !opts.Past.Known {
+		files, err := countFiles(target)
+		if err != nil {
+			return err
+		}
+		opts.Begin(files)
+	}
 	src := &ordered{in: source, foreign: emit, warn: opts.Warn}
 	defer src.close()
 
@@ -84,19 +107,26 @@ type plan struct {
 	twins    twins
 	seen     seen // what the first pass met, in case there is a second
 	second   bool // the sorted rest of a source that was out of order
+	spared   *territory
 	files    int64
-	stored   int64         // entries of the target
-	unsaved  int64         // files that the target has no version of, and that this run cannot send
-	clash    string        // source path that cannot be stored as its kind; all beneath it is stuck too
-	gone     record.Spool  // candidates for deletion, in tree order
-	unpaired record.Sorter // loose keys of source entries that the target lacks
-	fresh    record.Sorter // with TrackRenames: new files, until it is known what is gone
+	stored   int64           // entries of the target
+	onTarget int64           // those that are files
+	lost     int64           // files that are gone; with Prune only the candidates in gone count
+	foreign  int64           // entries of other jobs that the source does not have
+	toldOf   map[string]bool // folders of other jobs that were reported
+	unsaved  int64           // files that the target has no version of, and that this run cannot send
+	clash    string          // source path that cannot be stored as its kind; all beneath it is stuck too
+	gone     record.Spool    // candidates for deletion, in tree order
+	unpaired record.Sorter   // loose keys of source entries that the target lacks
+	fresh    record.Sorter   // with TrackRenames: new files, until it is known what is gone
+	changed  record.Spool    // with MaxChange: files to overwrite, until it is known how many
 }
 
 func (p *plan) close() {
 	p.gone.Close()
 	p.unpaired.Close()
 	p.fresh.Close()
+	p.changed.Close()
 	p.seen.close()
 }
 
@@ -171,6 +201,8 @@ func (p *plan) sourceOnly(l *record.Record) error {
 		return p.leave(l)
 	case p.clash != "" && record.Under(l.Path, p.clash):
 		return p.conflict(l)
+	case p.spared.of(l.Path) != "":
+		return p.trespass(l)
 	}
 	if refused, err := p.refused(l); refused || err != nil {
 		return err
@@ -190,13 +222,19 @@ func (p *plan) both(l, r *record.Record) error {
 		l.Remote = r.Remote
 	}
 	switch {
-	case l.Ignored && p.opts.PruneIgnored:
+	case l.Ignored && !hides(l, p.opts.PruneIgnored):
 		if err := p.targetOnly(r); err != nil {
 			return err
 		}
 		return p.leave(l)
-	case leftAlone(l):
+	case l.Reason == record.ReasonDangling:
+		l.Error = &record.Error{Class: record.ClassVanished, Message: "the link leads nowhere, and something is stored under its name, which stays; is a disk not mounted?"}
 		return p.leave(l)
+	case leftAlone(l):
+		l.Kept = l.Error == nil && l.Reason != record.ReasonChanging
+		return p.leave(l)
+	case l.Kind != r.Kind && (p.spared.of(l.Path) != "" || p.spared.within(l.Path)):
+		return p.trespass(l)
 	case l.Kind != r.Kind:
 		p.clash = l.Path
 		if p.opts.Prune {
@@ -215,23 +253,50 @@ func (p *plan) both(l, r *record.Record) error {
 	return p.compare(l, r)
 }
 
+// emptyMount looks at a folder that has nothing in it, while the target has.
+func (p *plan) emptyMount(l *record.Record) { unseen(l) }
+
+// unseen says of a folder in which a file system is mounted, and which is empty while
+// something is stored, that its content is out of sight. An empty file system in the
+// place of another one is no reason to delete.
+func unseen(l *record.Record) {
+	if l.Mount && l.Error == nil && !l.Ignored {
+		l.Reason = record.ReasonUnreadable
+		l.Error = &record.Error{Class: record.ClassVanished, Message: "the file system that is mounted here is empty, and something is stored from it, which stays; mount the right one, or delete with jrm what is stored"}
+	}
+}
+
 // compare decides about a file that both sides have.
 func (p *plan) compare(l, r *record.Record) error {
 	switch {
 	case r.State != "" && r.State != record.StateCompleted:
 		return p.propose(l, record.ActionPut, record.ReasonIncomplete)
+	case p.spared.of(l.Path) != "" && (l.Size != r.Size || l.MD5 != r.MD5 || !sameTime(l.MTime, r.MTime)):
+		return p.trespass(l)
+	case p.opts.Guard.suspects(l, r):
+		return p.emit(damaged(l, r))
 	case l.Size != r.Size || l.MD5 != r.MD5 && l.MD5 != "" && r.MD5 != "":
-		return p.propose(l, record.ActionPut, record.ReasonChanged)
-	case p.opts.TrackRenames && l.MD5 != "" && r.MD5 != "" && path.Base(l.Path) != path.Base(r.Path): // in letter case
+		return p.overwrite(l)
+	case p.opts.TrackRenames && p.opts.Withhold == nil && l.MD5 != "" && r.MD5 != "" && path.Base(l.Path) != path.Base(r.Path): // in letter case
 		l.From = p.opts.Dest + "/" + r.Path
 		return p.propose(l, record.ActionMove, record.ReasonRenamed)
 	case sameTime(l.MTime, r.MTime):
 		return p.same(l)
 	case l.MD5 == "" || r.MD5 == "":
 		// Without digests an equal size proves nothing once the times differ.
-		return p.propose(l, record.ActionPut, record.ReasonChanged)
+		return p.overwrite(l)
 	}
 	return p.propose(l, record.ActionTouch, record.ReasonTouched)
+}
+
+// overwrite proposes to store other content in the place of what the target has, once it
+// is known that it is not too much.
+func (p *plan) overwrite(l *record.Record) error {
+	if p.opts.MaxChange == nil {
+		return p.propose(l, record.ActionPut, record.ReasonChanged)
+	}
+	l.Action, l.Reason = record.ActionPut, record.ReasonChanged
+	return p.changed.Add(l)
 }
 
 // sameTime reports whether two times are one as far as the service can tell: it
@@ -252,6 +317,15 @@ func (p *plan) shadowed(*record.Record) error { return nil }
 func (p *plan) targetOnly(r *record.Record) error {
 	if p.second {
 		return nil // the first pass has seen to it
+	}
+	if top := p.spared.of(r.Path); top != "" {
+		return p.spare(r, top)
+	}
+	if p.spared.within(r.Path) {
+		return nil // it has to stay for what is beneath
+	}
+	if r.Kind == record.KindFile {
+		p.lost++
 	}
 	d := *r
 	d.Action, d.Reason = record.ActionDelete, record.ReasonGone
@@ -287,9 +361,11 @@ func neverStored(l *record.Record) bool {
 }
 
 // hides reports whether there may be more beneath an entry than the source
-// shows.
+// shows. What circumstances leave out (too young, too large, on another file system) is
+// there, and only a rule about names may say that it is not wanted.
 func hides(l *record.Record, ignoredIsGone bool) bool {
-	return leftAlone(l) && !(l.Ignored && ignoredIsGone)
+	byName := l.Ignored && l.Error == nil && (l.Reason == record.ReasonIgnored || l.Reason == "")
+	return leftAlone(l) && !(byName && ignoredIsGone)
 }
 
 func (p *plan) leave(l *record.Record) error {
@@ -308,7 +384,7 @@ func (p *plan) leave(l *record.Record) error {
 
 // same reports an entry that needs nothing.
 func (p *plan) same(l *record.Record) error {
-	if p.opts.Same != nil {
+	if p.opts.Same != nil && !l.Mount { // where something is mounted has to be known behind
 		var same record.Same
 		same.Add(l)
 		p.opts.Same(same)

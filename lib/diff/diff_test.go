@@ -21,17 +21,23 @@ import (
 // entry reads the notation of these tests: "a/" is a folder, "a=text@7" a file
 // with that content and a time in seconds. Before it may stand "!" (ignored),
 // "?" (unreadable), ">" (a symbolic link), "~" (changing), "#" (incomplete on
-// the service).
+// the service), "*" (a mount point). A reason may stand behind "@" instead of the time.
 func entry(s string) *record.Record {
 	mark := ""
-	if strings.ContainsAny(s[:1], "!?>~#") {
+	if strings.ContainsAny(s[:1], "!?>~#*") {
 		mark, s = s[:1], s[1:]
 	}
 	path, content, isFile := strings.Cut(s, "=")
 	r := &record.Record{Kind: record.KindDir, Path: strings.TrimSuffix(path, "/"), Size: record.SizeUnknown}
+	if path, reason, given := strings.Cut(path, "@"); given && !isFile {
+		r.Path, r.Reason = strings.TrimSuffix(path, "/"), record.Reason(reason)
+	}
 	if isFile {
 		content, at, _ := strings.Cut(content, "@")
-		seconds, _ := strconv.Atoi(at)
+		seconds, err := strconv.Atoi(at)
+		if err != nil {
+			r.Reason = record.Reason(at)
+		}
 		r.Kind, r.Size, r.MTime = record.KindFile, int64(len(content)), time.Unix(1_700_000_000+int64(seconds), 0).UTC()
 		r.MD5 = fmt.Sprintf("%x", md5.Sum([]byte(content)))
 	}
@@ -46,6 +52,8 @@ func entry(s string) *record.Record {
 		r.Status, r.Reason, r.MD5 = record.StatusSkipped, record.ReasonChanging, ""
 	case "#":
 		r.State = record.StateIncomplete
+	case "*":
+		r.Mount = true
 	}
 	return r
 }
@@ -156,18 +164,18 @@ func TestPrune(t *testing.T) {
 		{"deletions come last", "a=x z=y", "b=y z=y", "put a new\nnone z same\ndelete b gone", Options{MaxDelete: all}, ""},
 		{"incomplete", "a=x…", "a=x b=y", "none a same", Options{MaxDelete: all}, "incomplete"},
 		{"with errors", "a=x ?b/", "a=x b/ b/c=y d=z", "none a same\nnone b unreadable permission", Options{MaxDelete: all}, "have errors: 1"},
-		{"no file at all", "a/", "a/ b=y", "none a same", Options{MaxDelete: all}, "mounted"},
-		{"nothing at all", "", "b=y", "", Options{MaxDelete: all}, "mounted"},
-		{"only ignored files", "!a=x", "a=x b=y", "none a ignored", Options{MaxDelete: all}, "mounted"},
+		{"no file at all", "a/", "a/ b=y", "none a same\ndelete b held", Options{MaxDelete: all}, "mounted"},
+		{"nothing at all", "", "b=y", "delete b held", Options{MaxDelete: all}, "mounted"},
+		{"only ignored files", "!a=x", "a=x b=y", "none a ignored\ndelete b held", Options{MaxDelete: all}, "mounted"},
 		{"half is allowed", "a=x", "a=x b=y", "none a same\ndelete b gone", Options{MaxDelete: brake.Limit{N: 50, Percent: true}}, ""},
-		{"more than half is not", "a=x", "a=x b=y c=z", "none a same", Options{MaxDelete: brake.Limit{N: 50, Percent: true}}, "--max-delete 50%"},
+		{"more than half is not", "a=x", "a=x b=y c=z", "none a same\ndelete b held\ndelete c held", Options{MaxDelete: brake.Limit{N: 50, Percent: true}}, "--max-delete 50%"},
 		{"a number is allowed", "a=x", "a=x b=y c=z", "none a same\ndelete b gone\ndelete c gone", Options{MaxDelete: brake.Limit{N: 2}}, ""},
-		{"one more is not", "a=x", "a=x b=y c=z", "none a same", Options{MaxDelete: brake.Limit{N: 1}}, "of 3 entries"},
+		{"one more is not", "a=x", "a=x b=y c=z", "none a same\ndelete b held\ndelete c held", Options{MaxDelete: brake.Limit{N: 1}}, "2 of 3 stored files are more than --max-delete 1 allows"},
 		{"ignored is not gone", "a=x !b=y !c/", "a=x b=y c/ c/d=z", "none a same\nnone b ignored\nnone c ignored", Options{MaxDelete: all}, ""},
 		{"unless asked for", "a=x !b=y !c/", "a=x b=y c/ c/d=z", "none a same\nnone b ignored\nnone c ignored\ndelete b gone\ndelete c gone\ndelete c/d gone", Options{MaxDelete: all, PruneIgnored: true}, ""},
 		{"a link hides what is behind it", "a=x >b", "a=x b/ b/c=y", "none a same\nnone b symlink", Options{MaxDelete: all}, ""},
-		{"a share of what was stored when all was well", "x=1 y=2", "a=3 x=1 y=2", "none x same\nnone y same", Options{MaxDelete: brake.Limit{N: 50, Percent: true}, Base: 1}, "of the 1 entry that was stored when all was last well that is more than --max-delete 50% allows, though there are 3 now"},
-		{"a new file is changing: perhaps what is gone", "a=x ~b=y", "a=x c=y", "none a same\nnone b changing", Options{MaxDelete: all}, "not stored yet"},
+		{"a share of what was stored when all was well", "x=1 y=2", "a=3 x=1 y=2", "none x same\nnone y same\ndelete a held", Options{MaxDelete: brake.Limit{N: 50, Percent: true}, Past: brake.Past{Known: true, Files: 1}}, "1 of the stored files (1 when all was last well, 3 now) is more than --max-delete 50% allows"},
+		{"a new file is changing: perhaps what is gone", "a=x ~b=y", "a=x c=y", "none a same\nnone b changing\ndelete c held", Options{MaxDelete: all}, "not stored yet"},
 		{"a changing file is there", "a=x ~b=y", "a=x b=z", "none a same\nnone b changing", Options{MaxDelete: all}, ""},
 		{"normalised by the service", "a=x e\u0301/ e\u0301/f=1", "a=x \u00e9/ \u00e9/f=1 \u00e9/gone=2", "none a same\nmkdir e\u0301 new\nput e\u0301/f new\ndelete \u00e9/gone gone", Options{MaxDelete: all}, ""},
 		{"folded otherwise by the service", "a=x stra\u00dfe=1 \u0130=2", "a=x STRASSE=1 i=2", "none a same\nput stra\u00dfe new\nput \u0130 new", Options{MaxDelete: all}, ""},
@@ -175,13 +183,35 @@ func TestPrune(t *testing.T) {
 		{"a link beside is no reason to keep what is gone", ">A a=x b=y", "a=x b=y c=z", "none A symlink\nnone a same\nnone b same\ndelete c gone", Options{MaxDelete: all}, ""},
 		{"nor is an ignored entry to delete what is there", "!A=x a=y b=z", "a=y b=z", "none A ignored\nnone a same\nnone b same", Options{MaxDelete: all, PruneIgnored: true}, ""},
 		{"nor one that comes behind", "A=y !a=x b=z", "a=y b=z", "none A same\nnone a ignored\nnone b same", Options{MaxDelete: all, PruneIgnored: true}, ""},
-		{"a share of 100 % is all", "a=x", "a=x b=y c=z", "none a same\ndelete b gone\ndelete c gone", Options{MaxDelete: all, Base: 1}, ""},
+		{"a share of 100 % is all", "a=x", "a=x b=y c=z", "none a same\ndelete b gone\ndelete c gone", Options{MaxDelete: all, Past: brake.Past{Known: true, Files: 1}}, ""},
 		{"a twin is not gone", "A/ A/x=1 a/ a/y=2", "A/ A/x=1 A/y=2 A/z=3", "none A same\nnone A/x same\nnone a case_conflict\nnone a/y case_conflict", Options{MaxDelete: all}, ""},
 		{"nor what its twin stands for", "A=x a/ a/b=y", "a/ a/b=y a/c=z", "none A case_conflict\nnone a same\nnone a/b same", Options{MaxDelete: all}, ""},
 		{"what the name would come back as is not gone", "a=x c\u201bd=y", "a=x c\u201b\u201bd=z", "none a same\nnone c\u201bd name_invalid", Options{MaxDelete: all, Check: Check}, ""},
 		{"nor is a name that is too long", "a=x " + strings.Repeat("\u00e9", 256) + "=y", "a=x", "none a same\nnone " + strings.Repeat("\u00e9", 256) + " name_too_long", Options{MaxDelete: all, Check: Check}, ""},
 		{"file instead of folder", "a=x b=y", "a/ a/b=y b=y", "none a blocked\nnone b same\ndelete a gone\ndelete a/b gone", Options{MaxDelete: all}, ""},
 		{"folder instead of file", "a/ a/b=x b=y", "a=x b=y", "none a blocked\nnone a/b blocked\nnone b same\ndelete a gone", Options{MaxDelete: all}, ""},
+		{"folders hold nothing by themselves", "a=x b=y", "a=x b=y c/ d/ e/ f/ f/g/", "none a same\nnone b same\ndelete c gone\ndelete d gone\ndelete e gone\ndelete f gone\ndelete f/g gone", Options{MaxDelete: brake.Limit{N: 50, Percent: true}}, ""},
+		{"too young is not gone", "a=x !b=y@young !c=z@large !d/@elsewhere !e=w", "a=x b=1 c=2 d/ d/f=3 e=w", "none a same\nnone b young\nnone c large\nnone d elsewhere\nnone e ignored\ndelete e gone", Options{MaxDelete: all, PruneIgnored: true}, ""},
+		{"an empty file system is not the right one", "a=x *m/", "a=x m/ m/b=y m/c=z", "none a same\nnone m unreadable vanished", Options{MaxDelete: all}, ""},
+		{"one that was never used is", "a=x *m/ z=1", "a=x m/ z=1", "none a same\nnone m same\nnone z same", Options{MaxDelete: all}, ""},
+		{"one with something in it may lose the rest", "*m/ m/d=x", "m/ m/b=y m/d=x", "none m same\nnone m/d same\ndelete m/b gone", Options{MaxDelete: all}, ""},
+		{"an empty file system in another spelling", "a=x *M/ n=1", "a=x m/ m/b=y n=1", "none a same\nnone M unreadable vanished\nnone n same", Options{MaxDelete: all}, ""},
+		{"a link that leads nowhere", "a=x >b@dangling >c@dangling", "a=x b/ b/d=y", "none a same\nnone b dangling vanished\nnone c dangling", Options{MaxDelete: all}, ""},
+		{"another job beneath", "a=x", "a=x p/ p/b=y p/c/ p/c/d=z q=1", "none a same\nnone p foreign\ndelete q gone", Options{MaxDelete: all, Spared: []string{"P"}}, ""},
+		{"another job deeper", "a=x", "a=x p/ p/q/ p/q/b=y p/r=z", "none a same\nnone p/q foreign\ndelete p/r gone", Options{MaxDelete: all, Spared: []string{"p/q"}}, ""},
+		{"what is stored there already is no trespass", "a=x p/ p/b=y p/c=1 p/d=2", "a=x p/ p/b=y p/c=9", "none a same\nnone p same\nnone p/b same\nnone p/c forbidden\nnone p/d forbidden", Options{MaxDelete: all, Spared: []string{"p"}}, ""},
+		{"a file where another job stores", "a=x p=1", "a=x p/ p/b=y", "none a same\nnone p forbidden\nnone p foreign", Options{MaxDelete: all, Spared: []string{"p"}}, ""},
+		{"a file above where another job stores", "a=x p=1", "a=x p/ p/q/ p/q/b=y", "none a same\nnone p forbidden\nnone p/q foreign", Options{MaxDelete: all, Spared: []string{"p/q"}}, ""},
+		{"in company", "a=x", "a=x b=y", "none a same\ndelete b held", Options{MaxDelete: all, Withhold: errors.New("another job stores here")}, "another job stores here"},
+		{"several claim a name, and which was stored is not known", "PHOTOS/ PHOTOS/a=1 Photos/ Photos/b=2 z=1", "photos/ photos/b=2 photos/c=3 z=1", "none PHOTOS case_conflict\nnone PHOTOS/a case_conflict\nnone Photos case_conflict\nnone Photos/b case_conflict\nnone z same", Options{MaxDelete: all}, ""},
+		{"three claim it, and one is spelled so", "A=1 a=3 z=1", "a=3 z=1", "none A case_conflict\nnone a same\nnone z same", Options{MaxDelete: all}, ""},
+		{"three claim it, and the third is spelled so", "AB=1 Ab=2 ab=3 z=1", "ab=3 z=1", "none AB case_conflict\nnone Ab case_conflict\nnone ab same\nnone z same", Options{MaxDelete: all}, ""},
+		{"files claim it, too", "AB=1 Ab=2 z=1", "ab=3 z=1", "none AB case_conflict\nnone Ab case_conflict\nnone z same", Options{MaxDelete: all}, ""},
+		{"too much would be overwritten", "a=1 b=2 c=3 n=4", "a=x b=y c=3", "none c same\nput n new\nput a held\nput b held", Options{MaxDelete: all, MaxChange: &brake.Limit{N: 50, Percent: true}}, "2 of 3 stored files are more than --max-change 50% allows"},
+		{"not too much", "a=1 b=2 c=3 n=4", "a=x b=2 c=3", "none b same\nnone c same\nput n new\nput a changed", Options{MaxDelete: all, MaxChange: &brake.Limit{N: 50, Percent: true}}, ""},
+		{"few are never too many", "a=1 b=2", "a=x b=y", "put a changed\nput b changed", Options{MaxDelete: all, MaxChange: &brake.Limit{N: 50, Percent: true, Spare: 2}}, ""},
+		{"what a wrong source added does not count", "a=1 b=2 c=3 d=4", "a=x b=y c=3 d=4", "none c same\nnone d same\nput a held\nput b held", Options{MaxDelete: all, MaxChange: &brake.Limit{N: 50, Percent: true}, Past: brake.Past{Known: true, Files: 2}}, "2 of the stored files (2 when all was last well, 4 now)"},
+		{"both brakes", "a=1 b=2", "a=x b=y c=3 d=4 e=5 f=6", "put a held\nput b held\ndelete c held\ndelete d held\ndelete e held\ndelete f held", Options{MaxDelete: brake.Limit{N: 3}, MaxChange: &brake.Limit{N: 1}}, "nothing is overwritten"},
 		{"out of order", "b=y a=x d=z", "a=x b=y c=z", "none b same\nnone a same\nput d new\ndelete c gone", Options{MaxDelete: all}, ""},
 		{"out of order, ignored late", "b=y z=1 !a/", "a/ a/b=x b=y c=z", "none b same\nput z new\nnone a ignored\ndelete c gone", Options{MaxDelete: all}, ""},
 	} {

@@ -16,6 +16,7 @@ type decider interface {
 	both(l, r *record.Record) error
 	targetOnly(r *record.Record) error
 	shadowed(r *record.Record) error // the target has another entry of that name, as we fold it
+	emptyMount(l *record.Record)     // the folder is a mount point with nothing in it, and the target has something beneath
 }
 
 // targetReader is the other side of a join, in tree order.
@@ -75,7 +76,8 @@ func join(ctx context.Context, source iter.Seq2[*record.Record, error], target t
 	if err != nil {
 		return err
 	}
-	veil := "" // the last source entry that hides what is beneath it
+	veil := ""      // the last source entry that hides what is beneath it
+	contested := "" // folded path that several source entries claim, with none spelled as on the target
 	for l != nil || r != nil {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
@@ -102,17 +104,37 @@ func join(ctx context.Context, source iter.Seq2[*record.Record, error], target t
 		}
 		if order == 0 && (name(l.Path) != name(r.Path) || neverStored(l)) {
 			// The target has another spelling. It belongs to the twin that is
-			// spelled alike, if there is one, and not to the first in order; and
-			// never to an entry that is not stored, if there is another one.
-			lost, err := cede(src, l, name(r.Path), d)
+			// spelled alike, if there is one. Which of several others was stored
+			// is not known, so none of them takes its place. It never belongs to
+			// an entry that is not stored, if there is another one.
+			lost, disputed, err := cede(src, l, name(r.Path), contested, d)
 			if err != nil {
 				return err
+			}
+			if disputed {
+				contested = record.Fold(l.Path)
 			}
 			if lost {
 				if l, err = advanceL(); err != nil {
 					return err
 				}
 				continue
+			}
+		}
+		// What the target has beneath a folder in which something is mounted.
+		var below *record.Record
+		peeked := false
+		if order == 0 && l.Mount && l.Kind == record.KindDir && r.Kind == record.KindDir {
+			empty, err := src.nothingBeneath(l.Path)
+			if err == nil {
+				below, err = advanceR()
+			}
+			if err != nil {
+				return err
+			}
+			peeked = true
+			if empty && below != nil && record.Under(record.Fold(below.Path), record.Fold(r.Path)) {
+				d.emptyMount(l)
 			}
 		}
 		if hides(l, ignoredIsGone) {
@@ -126,9 +148,13 @@ func join(ctx context.Context, source iter.Seq2[*record.Record, error], target t
 		if err != nil {
 			return err
 		}
-		if order == 0 {
+		switch {
+		case peeked:
+			r = below
+			l, err = advanceL()
+		case order == 0:
 			l, r, err = advance()
-		} else {
+		default:
 			l, err = advanceL()
 		}
 		if err != nil {
@@ -138,25 +164,41 @@ func join(ctx context.Context, source iter.Seq2[*record.Record, error], target t
 	return nil
 }
 
-// cede looks behind l for a twin spelled as the target has it, or, if l is not stored,
-// for one that is. If there is one, l and what is beneath it yield to it.
-func cede(src *lookahead, l *record.Record, spelling string, d decider) (lost bool, err error) {
+// cede looks behind l for a twin that has the better claim to the place of both on the
+// target: one spelled as the target has it, or, if l is not stored, one that is. If there
+// is one, l and what is beneath it yield to it. They yield as well if both are spelled
+// otherwise, or if the place, contested, was disputed before.
+func cede(src *lookahead, l *record.Record, spelling, contested string, d decider) (lost, disputed bool, err error) {
 	twin, err := src.peekBehind(l.Path)
-	switch {
-	case err != nil || twin == nil || record.Fold(twin.Path) != record.Fold(l.Path) || dir(twin.Path) != dir(l.Path):
-		return false, err
-	case neverStored(twin), name(twin.Path) != spelling && !neverStored(l):
-		return false, nil
+	if err != nil {
+		return false, false, err
 	}
-	for winner := twin.Path; ; {
+	if twin != nil && (record.Fold(twin.Path) != record.Fold(l.Path) || dir(twin.Path) != dir(l.Path)) {
+		twin = nil
+	}
+	winner := ""
+	switch {
+	case neverStored(l):
+		if twin == nil || neverStored(twin) {
+			return false, false, nil
+		}
+		winner = twin.Path
+	case contested != "" && record.Fold(l.Path) == contested:
+		winner, disputed = dir(l.Path)+spelling, true
+	case twin == nil || neverStored(twin):
+		return false, false, nil
+	default:
+		winner, disputed = twin.Path, name(twin.Path) != spelling
+	}
+	for {
 		if err := d.yield(l, winner); err != nil {
-			return false, err
+			return false, false, err
 		}
 		if !src.holds() {
-			return true, nil
+			return true, disputed, nil
 		}
 		if l, err = src.next(); err != nil {
-			return false, err
+			return false, false, err
 		}
 	}
 }
@@ -251,6 +293,7 @@ type stillGone struct{ spool record.Spool }
 func (s *stillGone) admit(*record.Record) (bool, error)        { return true, nil }
 func (s *stillGone) yield(*record.Record, string) error        { return nil }
 func (s *stillGone) shadowed(*record.Record) error             { return nil }
+func (s *stillGone) emptyMount(l *record.Record)               { unseen(l) }
 func (s *stillGone) sourceOnly(*record.Record) error           { return nil }
 func (s *stillGone) both(_, _ *record.Record) error            { return nil }
 func (s *stillGone) targetOnly(candidate *record.Record) error { return s.spool.Add(candidate) }

@@ -70,6 +70,19 @@ func (s *lookahead) drop() {
 // pending reports whether next returns what has been read already.
 func (s *lookahead) pending() bool { return s.left > 0 || s.behind != nil }
 
+// nothingBeneath reports whether no record beneath path comes next.
+func (s *lookahead) nothingBeneath(path string) (bool, error) {
+	if s.left > 0 {
+		return false, nil // there is one that was passed over
+	}
+	r, err := s.fetch()
+	if r == nil || err != nil {
+		return err == nil, err
+	}
+	s.behind = r
+	return !record.Under(r.Path, path), nil
+}
+
 // holds reports whether the next record is one that peekBehind passed over.
 func (s *lookahead) holds() bool { return s.left > 0 }
 

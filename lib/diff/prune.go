@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
+	"jottatools/lib/brake"
 	"jottatools/lib/record"
 )
 
@@ -15,80 +17,171 @@ type BrakeError struct{ Reason string }
 // Error returns the reason.
 func (e *BrakeError) Error() string { return e.Reason }
 
-// finish proposes what had to wait for the end of the source: new files, if
-// renames are tracked, and the deletions, if they stand up to every doubt.
+// finish proposes what had to wait for the end of the source: what would be overwritten,
+// new files, if renames are tracked, and the deletions, if they stand up to every doubt.
 func (p *plan) finish(ctx context.Context, source *record.Reader) error {
+	var held WithheldError
+	if err := p.change(&held); err != nil {
+		return err
+	}
+	unclean := source.Clean()
+	if unclean == nil {
+		unclean = source.LeftOut() // what has no record there is not gone
+	}
+	due := p.lost
 	if p.gone.Len() == 0 {
-		return p.putNow()
-	}
-	err := source.Clean()
-	if err == nil {
-		err = source.LeftOut() // what has no record there is not gone
-	}
-	if err != nil {
+		if p.opts.Prune {
+			due = 0
+		}
 		if err := p.putNow(); err != nil {
 			return err
 		}
-		return withheld(p.gone.Len(), err)
-	}
-	doomed, err := p.doomed(ctx, source.End().Scope)
-	if err != nil {
-		return err
-	}
-	defer func() { doomed.Close() }()
-	if p.opts.TrackRenames {
-		rest, err := p.move(doomed)
+	} else if unclean != nil {
+		held.add(p.gone.Len(), 0, unclean)
+		if err := p.putNow(); err != nil {
+			return err
+		}
+	} else {
+		doomed, err := p.doomed(ctx, source.End().Scope)
 		if err != nil {
 			return err
 		}
-		doomed.Close()
-		doomed = rest
+		defer func() { doomed.Close() }()
+		if due, err = p.deleteOrMove(doomed, &held); err != nil {
+			return err
+		}
 	}
-	return p.prune(doomed)
+	if p.opts.Seen != nil {
+		p.opts.Seen(brake.Run{Stored: p.onTarget, Due: due + held.Changes, Whole: unclean == nil})
+	}
+	if held.Reason == nil {
+		return nil
+	}
+	return &held
 }
 
-// prune proposes the deletions, unless a brake holds them.
-func (p *plan) prune(doomed *record.Sorter) error {
-	n := doomed.Len()
-	base := p.stored
-	if p.opts.Base > 0 && !(p.opts.MaxDelete.Percent && p.opts.MaxDelete.N == 100) { // all of it is all there is
-		base = min(base, p.opts.Base)
+// change proposes to overwrite files, unless they are too many.
+func (p *plan) change(held *WithheldError) error {
+	n := p.changed.Len()
+	if n == 0 || !p.opts.Past.Holds(*p.opts.MaxChange, n, p.onTarget) {
+		return p.emitAll(p.changed.All())
 	}
+	held.add(0, n, &BrakeError{fmt.Sprintf("%s more than --max-change %v allows to overwrite; look whether somebody has changed them all, and if it is right, give a higher limit",
+		p.ofStored(n), p.opts.MaxChange)})
+	return p.emitHeld(p.changed.All())
+}
+
+// deleteOrMove proposes the new files and the deletions. It returns how many files are
+// due to be deleted; if a brake holds them, held says so.
+func (p *plan) deleteOrMove(doomed *record.Sorter, held *WithheldError) (due int64, err error) {
+	rest, fresh := doomed, &p.fresh
+	if p.opts.TrackRenames && p.opts.Withhold == nil {
+		moves, left, err := p.match(doomed)
+		if err != nil {
+			return 0, err
+		}
+		defer moves.close()
+		defer left.Close()
+		rest, fresh = left, &moves.plan
+	}
+	if due, err = files(rest); err != nil {
+		return 0, err
+	}
+	if reason := p.brake(rest.Len(), due); reason != nil {
+		// A move takes the old name away, so none is proposed where no deletion is.
+		rest, fresh = doomed, &p.fresh
+		if due, err = files(rest); err != nil {
+			return 0, err
+		}
+		held.add(rest.Len(), 0, reason)
+		return due, errors.Join(p.emitAll(fresh.Sorted()), p.emitHeld(rest.Sorted()))
+	}
+	return due, errors.Join(p.emitAll(fresh.Sorted()), p.emitAll(rest.Sorted()))
+}
+
+// brake returns why n entries, files of them being files, must not be deleted, or nil.
+// Folders hold nothing by themselves: only files count.
+func (p *plan) brake(n, files int64) error {
 	switch {
 	case n == 0:
 		return nil
+	case p.opts.Withhold != nil:
+		return &BrakeError{p.opts.Withhold.Error()}
 	case p.files == 0:
-		return withheld(n, &BrakeError{"it has no file at all; is it mounted?"})
+		return &BrakeError{"the source has no file at all; is it mounted?"}
 	case p.unsaved > 0:
 		// What is gone may have been renamed to what is changing.
-		return withheld(n, &BrakeError{record.Count(p.unsaved, "new file in it was changing and is not stored yet; run it again", "new files in it were changing and are not stored yet; run it again")})
-	case p.opts.MaxDelete.Exceeded(n, base):
-		of, now := record.Count(base, "entry", "entries"), ""
-		if p.opts.MaxDelete.Percent && base < p.stored {
-			of = "the " + record.Count(base, "entry that was stored", "entries that were stored") + " when all was last well"
-			now = fmt.Sprintf(", though there are %d now", p.stored)
-		}
-		return withheld(n, &BrakeError{fmt.Sprintf("of %s that is more than --max-delete %v allows%s; if it is right, give a higher limit", of, p.opts.MaxDelete, now)})
+		return &BrakeError{record.Count(p.unsaved, "new file in the source was changing and is not stored yet; run it again", "new files in the source were changing and are not stored yet; run it again")}
+	case p.opts.Past.Holds(p.opts.MaxDelete, files, p.onTarget):
+		return &BrakeError{fmt.Sprintf("%s more than --max-delete %v allows; if it is right, give a higher limit", p.ofStored(files), p.opts.MaxDelete)}
 	}
-	return p.emitAll(doomed.Sorted())
+	return nil
 }
 
-// WithheldError says how many deletions were not proposed, and why. It wraps
-// [ErrWithheld] and the reason.
+// ofStored says which share n files are, as the beginning of a sentence.
+func (p *plan) ofStored(n int64) string {
+	is := "are"
+	if n == 1 {
+		is = "is"
+	}
+	if then := p.opts.Past.Files; p.opts.Past.Known && then < p.onTarget {
+		return fmt.Sprintf("%d of the stored files (%d when all was last well, %d now) %s", n, then, p.onTarget, is)
+	}
+	return fmt.Sprintf("%d of %s %s", n, record.Count(p.onTarget, "stored file", "stored files"), is)
+}
+
+// emitHeld emits what a brake has held back, for people to see.
+func (p *plan) emitHeld(records iter.Seq2[*record.Record, error]) error {
+	return p.emitAll(func(yield func(*record.Record, error) bool) {
+		for r, err := range records {
+			if err == nil {
+				r.Reason, r.Status = record.ReasonHeld, record.StatusSkipped
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	})
+}
+
+// files returns how many of the records are of files.
+func files(sorted *record.Sorter) (n int64, err error) {
+	for r, err := range sorted.Sorted() {
+		if err != nil {
+			return 0, err
+		}
+		if r.Kind == record.KindFile {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// WithheldError says how many deletions, and how many files that would have been
+// overwritten, were held back, and why. It wraps [ErrWithheld] and the reasons.
 type WithheldError struct {
 	Deletions int64
+	Changes   int64
 	Reason    error
+	text      []string
 }
 
-// Error returns the number and the reason.
-func (e *WithheldError) Error() string {
-	return fmt.Sprintf("%v: %s gone from the source, but %v", ErrWithheld, record.Count(e.Deletions, "entry is", "entries are"), e.Reason)
+func (e *WithheldError) add(deletions, changes int64, why error) {
+	e.Deletions += deletions
+	e.Changes += changes
+	e.Reason = errors.Join(e.Reason, why)
+	if deletions > 0 {
+		e.text = append(e.text, fmt.Sprintf("%v: %s gone from the source, but %v", ErrWithheld, record.Count(deletions, "entry is", "entries are"), why))
+	} else {
+		e.text = append(e.text, fmt.Sprintf("nothing is overwritten: %v", why))
+	}
 }
 
-// Unwrap returns ErrWithheld and the reason.
+// Error returns the numbers and the reasons, a line for each kind.
+func (e *WithheldError) Error() string { return strings.Join(e.text, "\n") }
+
+// Unwrap returns ErrWithheld and the reasons.
 func (e *WithheldError) Unwrap() []error { return []error{ErrWithheld, e.Reason} }
-
-func withheld(n int64, why error) error { return &WithheldError{n, why} }
 
 // doomed returns the candidates for deletion that are within the scope of the
 // source and resemble no entry of it, in tree order.

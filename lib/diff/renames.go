@@ -35,21 +35,27 @@ func (p *plan) emitAll(records iter.Seq2[*record.Record, error]) error {
 	return nil
 }
 
-// move proposes the new files: those whose content is in a file that is doomed as
-// moves, each doomed file once, the others as puts. It returns what is doomed
-// still.
+// match pairs the new files with those whose content is in a file that is doomed, each
+// doomed file once. What is to be proposed for the new files, moves for these and puts
+// for the others, is in the matcher. It returns what is doomed still.
 //
 // Of several with the same content those are paired that have kept their name,
 // and then in tree order. All of it is done by sorting, in constant memory.
-func (p *plan) move(doomed *record.Sorter) (rest *record.Sorter, err error) {
-	m := matcher{goneByName: keyed{key: byName}, freshByName: keyed{key: byName}, goneByContent: keyed{key: byContent}, freshByContent: keyed{key: byContent}}
-	defer m.close()
+func (p *plan) match(doomed *record.Sorter) (moves *matcher, left *record.Sorter, err error) {
+	m := &matcher{goneByName: keyed{key: byName}, freshByName: keyed{key: byName}, goneByContent: keyed{key: byContent}, freshByContent: keyed{key: byContent}}
+	rest := new(record.Sorter)
+	defer func() {
+		if err != nil {
+			m.close()
+			rest.Close()
+		}
+	}()
 	for r, err := range doomed.Sorted() {
 		if err == nil && trackable(r) {
 			err = m.goneByName.add(r)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for r, err := range p.fresh.Sorted() {
@@ -61,30 +67,25 @@ func (p *plan) move(doomed *record.Sorter) (rest *record.Sorter, err error) {
 			err = m.plan.Add(r)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if err := m.match(m.goneByName.all(), m.freshByName.all(), m.goneByContent.add, m.freshByContent.add); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	nobody := func(*record.Record) error { return nil }
 	if err := m.match(m.goneByContent.all(), m.freshByContent.all(), nobody, m.plan.Add); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := p.emitAll(m.plan.Sorted()); err != nil {
-		return nil, err
-	}
-	rest = new(record.Sorter)
 	for r, err := range without(doomed.Sorted(), m.moved.Sorted()) {
 		if err == nil {
 			err = rest.Add(r)
 		}
 		if err != nil {
-			rest.Close()
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return rest, nil
+	return m, rest, nil
 }
 
 // matcher pairs files that are gone with new ones.

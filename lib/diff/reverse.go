@@ -96,6 +96,9 @@ func (b *wayBack) shadowed(r *record.Record) error {
 	return b.emit(r)
 }
 
+// emptyMount: what is to be fetched goes into the file system that is mounted.
+func (b *wayBack) emptyMount(*record.Record) {}
+
 // targetOnly proposes to fetch what only the service has.
 func (b *wayBack) targetOnly(r *record.Record) error {
 	if !inScope(r.Path, b.scope) {

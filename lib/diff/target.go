@@ -13,6 +13,18 @@ type stored struct {
 	cursor *record.Cursor
 	peeked bool  // the record of the cursor is still to be handed out
 	count  int64 // of records that were
+	files  int64 // those of files
+}
+
+// countFiles returns how many files a target has.
+func countFiles(target *record.Sorter) (int64, error) {
+	all := &stored{cursor: target.Cursor()}
+	for {
+		r, err := all.next()
+		if r == nil || err != nil {
+			return all.files, err
+		}
+	}
 }
 
 func (s *stored) next() (*record.Record, error) {
@@ -24,6 +36,9 @@ func (s *stored) next() (*record.Record, error) {
 		r, err := s.cursor.Record()
 		if err != nil || r.Error == nil {
 			s.count++
+			if r != nil && r.Kind == record.KindFile {
+				s.files++
+			}
 			return r, err
 		}
 	}
@@ -57,7 +72,7 @@ func (p *plan) skimming(source *ordered, sorted *record.Sorter) *skimmed {
 
 func (s *skimmed) next() (*record.Record, error) {
 	r, err := s.stored.next()
-	s.p.stored = s.count
+	s.p.stored, s.p.onTarget = s.count, s.files
 	return r, err
 }
 
@@ -94,6 +109,7 @@ func (s *skimmed) skim(ctx context.Context, ahead *lookahead, shadowed *twins) e
 		s.source.in.SkipLine()
 		s.peeked = false
 		s.count++
+		s.files++
 		p.files++
 		p.twins.last, shadowed.last, s.source.last = there, there, there
 		p.seen.add(there)
