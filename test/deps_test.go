@@ -73,6 +73,7 @@ var foreign = map[string]struct {
 	"github.com/mdp/qrterminal":      {[]string{"lib/command"}, "only lib/command draws on terminals"},
 	"github.com/mattn/go-isatty":     {[]string{"lib/command"}, "only lib/command knows whether a person is looking"},
 	"github.com/schollz/progressbar": {[]string{"lib/command"}, "programs report progress to lib/command, which draws it"},
+	"github.com/bmatcuk/doublestar":  {[]string{"lib/command"}, "patterns of paths are values of flags; rules for what is ignored are lib/walk's own"},
 	"github.com/docker/go-units":     {[]string{"lib/command", "lib/report", "lib/transfer", "lib/jserve"}, "sizes are read and shown where people write and read them"},
 	"github.com/klauspost/compress":  {[]string{"lib/record", "lib/digest", "lib/jfs", "lib/jserve"}, "saved streams, the hash cache and listings on the wire are compressed, nothing else"},
 	"github.com/coder/websocket":     {[]string{"lib/jfs", "lib/jserve"}, "events are the only thing that is not request and answer, on either side"},

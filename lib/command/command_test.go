@@ -288,6 +288,66 @@ func TestSize(t *testing.T) {
 	}
 }
 
+func TestPatterns(t *testing.T) {
+	for _, test := range []struct {
+		patterns string
+		is, not  []string
+	}{
+		{"", nil, []string{"a", "a/b"}},
+		{"a", []string{"a", "a/b", "a/b/c"}, []string{"b", "b/a", "ab", "A", "a b"}},
+		{"a/b/", []string{"a/b", "a/b/c"}, []string{"a", "a/bc"}},
+		{"*", []string{"a", "a/b"}, nil},
+		{"*.hc", []string{"a.hc", "a.hc/b"}, []string{"a/b.hc", "a.hcx"}},
+		{"**/*.hc", []string{"a.hc", "a/b.hc", "a/b/c.hc"}, []string{"a/hc"}},
+		{"a/**/z", []string{"a/z", "a/b/z", "a/b/c/z", "a/b/z/x"}, []string{"a/b", "z"}},
+		{"a/?", []string{"a/b", "a/é", "a/b/c"}, []string{"a", "a/bc"}},
+		{"a/[bc]", []string{"a/b", "a/c", "a/[bc]"}, []string{"a/d"}},
+		{"a/[^b]", []string{"a/c"}, []string{"a/b"}},
+		{"{a,b}/c", []string{"a/c", "b/c", "{a,b}/c"}, []string{"c/c"}},
+		{`a\[1`, []string{"a[1"}, []string{"a1"}},
+		{`a\*`, []string{"a*"}, []string{"ab"}},
+		{"**", []string{"a", "a/b", ".x/y"}, nil},
+		{"x y/**", []string{"a", "y/b"}, []string{"b"}}, // two patterns: a, and y/**
+		{"\xff*", []string{"\xff", "\xff\xfe"}, []string{"\xfe"}},
+	} {
+		args := []string{"--accept", test.patterns}
+		switch test.patterns {
+		case "":
+			args = nil
+		case "x y/**":
+			args = []string{"--accept", "a", "--accept=y/**"}
+		}
+		var match func(string) bool
+		f := pflag.NewFlagSet("", pflag.ContinueOnError)
+		PatternsVar(f, &match, "accept", "")
+		if err := f.Parse(args); err != nil {
+			t.Errorf("%q: %v", args, err)
+			continue
+		}
+		for _, path := range test.is {
+			if !match(path) {
+				t.Errorf("%q does not match %q", args, path)
+			}
+		}
+		for _, path := range test.not {
+			if match(path) {
+				t.Errorf("%q matches %q", args, path)
+			}
+		}
+	}
+	for _, pattern := range []string{"", "/", "/a", "a//b", "./a", "a/../b", "..", "a[", "a/{b", `a\`, "[]"} {
+		var match func(string) bool
+		f := pflag.NewFlagSet("", pflag.ContinueOnError)
+		PatternsVar(f, &match, "accept", "")
+		err := f.Parse([]string{"--accept", pattern})
+		if err == nil {
+			t.Errorf("the pattern %q is taken", pattern)
+		} else if err = flagError(err); !strings.HasPrefix(err.Error(), "--accept: ") {
+			t.Errorf("the pattern %q: %v", pattern, err)
+		}
+	}
+}
+
 func TestInterruptible(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

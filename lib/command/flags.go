@@ -4,9 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/docker/go-units"
 	"github.com/spf13/pflag"
+
+	"jottatools/lib/record"
 )
 
 // size is a flag value in bytes.
@@ -113,6 +118,83 @@ func (v *parsed[T]) Set(text string) error {
 // value, as if the flag were not there.
 func ParseVar[T any](f *pflag.FlagSet, p *T, parse func(string) (T, error), name, usage string) {
 	f.Var(&parsed[T]{p: p, parse: parse}, name, usage)
+}
+
+// patterns is a flag value, given any number of times: patterns of paths.
+type patterns []string
+
+func (p *patterns) String() string { return strings.Join(*p, " ") }
+func (p *patterns) Type() string   { return "stringArray" }
+func (p *patterns) Set(text string) error {
+	pattern := strings.TrimRight(text, "/")
+	if pattern == "" {
+		return fmt.Errorf("%q is not a path relative to the root; ** stands for all there are", text)
+	}
+	if err := record.CheckPath(pattern); err != nil {
+		return err
+	}
+	if !doublestar.ValidatePattern(pattern) {
+		return fmt.Errorf(`%q is not a pattern; write \[ for a [ that is part of a name, and likewise *, ?, { and \`, text)
+	}
+	*p = append(*p, pattern)
+	return nil
+}
+
+// match reports whether one of the patterns is of a path, or of a folder above it.
+func (p *patterns) match(path string) bool {
+	for _, pattern := range *p {
+		if record.Under(path, pattern) {
+			return true
+		}
+		if !strings.ContainsAny(pattern, `*?[{\`) {
+			continue
+		}
+		if matchesUpTo(exactRunes(pattern), exactRunes(path)) {
+			return true
+		}
+	}
+	return false
+}
+
+// matchesUpTo reports whether a pattern is of a path, or of a folder above it.
+func matchesUpTo(pattern, path string) bool {
+	for at, c := range path {
+		if c == '/' && doublestar.MatchUnvalidated(pattern, path[:at]) {
+			return true
+		}
+	}
+	return doublestar.MatchUnvalidated(pattern, path)
+}
+
+// exactRunes replaces each byte of a text that is not UTF-8 by a rune of its own, out of
+// those that stand for nothing: to doublestar, all such bytes are the same.
+func exactRunes(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		if r == utf8.RuneError && n == 1 {
+			r = 0x10ff00 + rune(s[0])
+		}
+		b.WriteRune(r)
+		s = s[n:]
+	}
+	return b.String()
+}
+
+// PatternsVar declares a flag that may be given more than once, and sets *p to a function
+// that reports whether one of its values matches a path. It may be called concurrently
+// once the flags have been read; without the flag, it matches nothing.
+//
+// A value is a path relative to the root, or a pattern of such paths: ? and [a-z] are one
+// character, * any number of them within a name, ** any number of folders, {a,b} either.
+// What matches a folder matches everything beneath it.
+func PatternsVar(f *pflag.FlagSet, p *func(path string) bool, name, usage string) {
+	v := new(patterns)
+	*p = v.match
+	f.Var(v, name, usage)
 }
 
 // flagError names the flag, and says what is wrong with its value.
