@@ -98,6 +98,29 @@ func (p Path) In(dir Path) bool {
 	return dir == "/" || record.Under(string(p), string(dir))
 }
 
+// ReservedName is the name, in any letter case, of the folder at the top of each
+// mount point in which these programs keep notes of their own. See [Path.Reserved].
+const ReservedName = ".jottatools"
+
+// Reserved reports whether p is the folder [ReservedName] at the top of a mount
+// point, or lies in it. Nobody's files are there: no listing, restore, deletion or
+// mount of a larger place includes it, and no local tree is stored into it, unless
+// the place that was asked for is reserved itself. [Path.Covers] says which is the
+// case. Deeper folders of that name are ordinary ones.
+func (p Path) Reserved() bool {
+	top := p.MountPoint()
+	if len(p) <= len(top) || top.Depth() < 2 {
+		return false
+	}
+	name, _, _ := strings.Cut(string(p[len(top)+1:]), "/")
+	return len(name) >= len(ReservedName) && record.Fold(name) == ReservedName
+}
+
+// Covers reports whether an operation on all that is in p is about the entry at
+// other: everything is, but what is reserved only if p is, too. It does not look at
+// whether other lies in p.
+func (p Path) Covers(other Path) bool { return !other.Reserved() || p.Reserved() }
+
 // parts returns the wire names of the path.
 func (p Path) parts() ([]string, error) {
 	if p.Depth() == 0 {

@@ -108,6 +108,40 @@ func (c *Client) List(ctx context.Context, p Path) (Info, []Entry, error) {
 	return info, children, err
 }
 
+// ListEach hands what is directly in the folder at p to each, as [Client.List] returns
+// it, one by one while the answer arrives, and returns what is at p. If each returns
+// false, the rest of the answer is not read, and whole is false. Errors: ErrNotExist.
+// Source: docs/protocol.md, sections 6.1 to 6.5.
+func (c *Client) ListEach(ctx context.Context, p Path, each func(Entry) bool) (info Info, whole bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stopped := false
+	info, err = c.node(ctx, "list", p, func(e Entry) {
+		if !stopped && !each(e) {
+			stopped = true
+			cancel()
+		}
+	})
+	if stopped {
+		return info, false, nil
+	}
+	return info, err == nil, err
+}
+
+// Spelled returns the path of an entry that [Client.Stat] returned, with its name as
+// the service has it: the one that was asked for may differ in letter case.
+func (i *Info) Spelled() Path {
+	p := Path(i.Path)
+	if i.Foreign || i.wire == "" || p.Depth() < 1 {
+		return p
+	}
+	name, foreign, err := fromWire(i.wire)
+	if err != nil || foreign {
+		return p
+	}
+	return p.Parent().Join(name)
+}
+
 func (c *Client) node(ctx context.Context, op string, p Path, child func(Entry)) (Info, error) {
 	escaped, err := p.escaped()
 	if err != nil {

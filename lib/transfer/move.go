@@ -25,6 +25,9 @@ func (u *uploads) move(rec *record.Record, p jfs.Path) error {
 	case !fi.Mode().IsRegular() || changed(rec, fi):
 		return u.skipChanging(rec)
 	}
+	if _, err := u.names.folder(u.ctx, p.Parent()); err != nil {
+		return err
+	}
 	from := jfs.Path(rec.From)
 	info, err := u.service.Stat(u.ctx, from)
 	switch {

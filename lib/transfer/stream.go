@@ -111,9 +111,32 @@ func (s *streaming) store(in io.Reader) error {
 			return context.Cause(s.ctx)
 		}
 	}
-	if s.o.MD5 != "" && s.o.Size >= 0 && !s.o.DryRun {
-		return s.sendAsItComes(in)
+	if s.o.DryRun {
+		return s.storeWhole(in)
 	}
+	names := newNames(s.service)
+	before, err := names.look(s.ctx, s.o.Remote)
+	if err != nil {
+		return err
+	}
+	if s.o.MD5 != "" && s.o.Size >= 0 {
+		err = s.sendAsItComes(in)
+	} else {
+		err = s.storeWhole(in)
+	}
+	if err != nil {
+		return err
+	}
+	as, err := names.settle(s.ctx, s.o.Remote, before)
+	if info, statErr := s.service.Stat(s.ctx, s.o.Remote); err == nil && statErr == nil && as == s.o.Remote {
+		as = info.Spelled() // a file that is alive keeps its spelling
+	}
+	s.rec.Remote = string(as)
+	return err
+}
+
+// storeWhole stores a stream of which MD5 or size is not known before its end.
+func (s *streaming) storeWhole(in io.Reader) error {
 	spool, err := s.spool(in)
 	if err != nil {
 		return err

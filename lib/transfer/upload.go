@@ -18,9 +18,9 @@ type Uploader interface {
 	Customer(context.Context) (jfs.Customer, error)
 	MkDir(context.Context, jfs.Path) error
 	TouchFile(context.Context, jfs.Path, jfs.Content) error
-	Stat(context.Context, jfs.Path) (jfs.Info, error)
-	Move(ctx context.Context, from, to jfs.Path) error
+	ListEach(context.Context, jfs.Path, func(jfs.Entry) bool) (info jfs.Info, whole bool, err error)
 	Trash(context.Context, jfs.Path) error
+	NameService
 	Putter
 }
 
@@ -51,6 +51,11 @@ type UploadOptions struct {
 // not passed on to be carried out: what is gone may be that very file under its
 // old name. They leave with status skipped, and the error is a [*WithheldError].
 //
+// New entries get the name that their record has, also where something in the trash has
+// the same name in other letter case, which the service brings back with its old
+// spelling. If that cannot be renamed, the entry fails, and the remote path of its record
+// is the one that it has on the service. Files that are replaced keep their spelling.
+//
 // Errors about one entry go into its record. The returned error says why entries
 // were left out: the context's cause, an error of out, or one that concerns all: of the
 // service, such as no access, a full or locked account, an outage, or of the disk, of the
@@ -63,6 +68,7 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 		o.Progress = func(_, _ int64) {}
 	}
 	u := &uploads{run: newRun(ctx, out, o.Jobs), service: service, o: o,
+		names:  newNames(service),
 		sender: &Sender{Service: service, Bandwidth: o.Bandwidth, firstPause: o.firstPause, stuckAfter: o.stuckAfter},
 	}
 	u.queue = newQueue(o.Jobs, u.carryOut)
@@ -88,6 +94,7 @@ type uploads struct {
 	*run
 	service Uploader
 	sender  *Sender
+	names   *names
 	queue   *queue
 	o       UploadOptions
 	roots   local.Roots
@@ -106,6 +113,10 @@ func (u *uploads) take(rec *record.Record) {
 			return
 		}
 	case record.ActionDelete:
+		if rec.Error != nil || rec.Status != "" {
+			u.pass(rec)
+			return
+		}
 		u.queue.wait()
 		if u.unsaved.Load() == 0 {
 			u.pass(rec)
@@ -200,7 +211,7 @@ func (u *uploads) act(rec *record.Record, p jfs.Path) error {
 	var err error
 	switch rec.Action {
 	case record.ActionMkdir:
-		err = u.makeFolder(p)
+		err = u.makeFolder(rec, p)
 	case record.ActionTouch:
 		err = u.service.TouchFile(u.ctx, p, contentOf(rec))
 		if errors.Is(err, jfs.ErrNotExist) {
@@ -218,10 +229,25 @@ func (u *uploads) act(rec *record.Record, p jfs.Path) error {
 	return err
 }
 
-// makeFolder makes the folder p. A file in its place that never had any content,
-// since its upload never came to an end, gives way: listings of trees do not show
-// it, so that no plan can.
-func (u *uploads) makeFolder(p jfs.Path) error {
+// makeFolder makes the folder p.
+func (u *uploads) makeFolder(rec *record.Record, p jfs.Path) error {
+	before, err := u.names.look(u.ctx, p)
+	if err == nil {
+		err = u.mkdir(p)
+	}
+	if err != nil {
+		return err
+	}
+	as, err := u.names.settle(u.ctx, p, before)
+	u.names.made(p, as, before)
+	rec.Remote = string(as)
+	return err
+}
+
+// mkdir makes the folder p. A file in its place that never had any content, since its
+// upload never came to an end, gives way: listings of trees do not show it, so that no
+// plan can.
+func (u *uploads) mkdir(p jfs.Path) error {
 	err := u.service.MkDir(u.ctx, p)
 	if !errors.Is(err, jfs.ErrExist) {
 		return err
@@ -258,6 +284,13 @@ func (u *uploads) put(rec *record.Record, p jfs.Path) error {
 	if changed(rec, fi) {
 		return u.skipChanging(rec)
 	}
+	var before prior
+	settle := rec.Reason != record.ReasonChanged // else it is alive
+	if settle {
+		if before, err = u.names.look(u.ctx, p); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
 	shown := int64(0) // bytes reported as progress
 	took, err := u.sender.Send(u.ctx, p, contentOf(rec), Source{
@@ -279,6 +312,12 @@ func (u *uploads) put(rec *record.Record, p jfs.Path) error {
 		return u.skipChanging(rec)
 	case err != nil:
 		return err
+	}
+	if settle {
+		as, err := u.names.settle(u.ctx, p, before)
+		if rec.Remote = string(as); err != nil {
+			return err
+		}
 	}
 	rec.Status = record.StatusDone
 	if took.Deduplicated {

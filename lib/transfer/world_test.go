@@ -231,6 +231,42 @@ func (f *fake) Stat(_ context.Context, p jfs.Path) (jfs.Info, error) {
 	return info, nil
 }
 
+// ListEach shows what is directly in a folder, like Stat without being counted. Nothing
+// of it is in the trash.
+func (f *fake) ListEach(_ context.Context, p jfs.Path, each func(jfs.Entry) bool) (jfs.Info, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	found, whole := f.folders[p] || p.Depth() < 3, true
+	var all []jfs.Entry
+	for folder := range f.folders {
+		if found = found || folder.In(p); folder.Parent() == p {
+			all = append(all, jfs.Entry{Path: folder.Name(), Kind: jfs.KindFolder})
+		}
+	}
+	for file, s := range f.files {
+		if found = found || file.In(p) && file != p; file.Parent() == p {
+			state := record.StateCompleted
+			if !s.complete {
+				state = record.StateIncomplete
+			}
+			all = append(all, jfs.Entry{Path: file.Name(), Kind: jfs.KindFile, Revision: jfs.Revision{State: state}})
+		}
+	}
+	info := jfs.Info{Entry: jfs.Entry{Path: string(p), Kind: jfs.KindFolder}}
+	if !found {
+		return info, false, answer(p, record.ClassNotFound, 404)
+	}
+	for _, e := range all {
+		if whole && !each(e) {
+			whole = false
+		}
+	}
+	return info, whole, nil
+}
+
+// MoveDir is not for this service.
+func (f *fake) MoveDir(_ context.Context, from, _ jfs.Path) error { return f.call("mvDir", from) }
+
 // Move moves a file, and says that it is not there if it is asked again.
 func (f *fake) Move(_ context.Context, from, to jfs.Path) error {
 	if err := f.call("mv", from); err != nil {

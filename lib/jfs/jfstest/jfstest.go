@@ -332,6 +332,39 @@ func (s suite) letterCase(t *testing.T) {
 	if got := paths(t, s.c.ListTree(t.Context(), s.root.Join("cASE"))); !slices.Equal(got, []string{"File"}) {
 		t.Errorf("ListTree by another spelling = %q", got)
 	}
+
+	// What comes back from the trash may have its old spelling; whatever it has, it can be
+	// given the new one.
+	upper := s.root.Join("case/FILE")
+	respell := func(how string, move func(ctx context.Context, from, to jfs.Path) error, to jfs.Path) {
+		t.Helper()
+		info := s.stat(t, to)
+		if !info.Live() || record.Fold(string(info.Spelled())) != record.Fold(string(to)) {
+			t.Errorf("%s: Stat = %+v, spelled %s", how, info, info.Spelled())
+		}
+		t.Logf("%s: asked for %s, it is called %s", how, to.Name(), info.Spelled().Name())
+		if info.Spelled() != to {
+			want(t, how+", then move", move(t.Context(), info.Spelled(), to), nil)
+		}
+		if info = s.stat(t, to); info.Spelled() != to {
+			t.Errorf("%s: it is called %s, want %s", how, info.Spelled().Name(), to.Name())
+		}
+	}
+	want(t, "Trash", s.c.Trash(t.Context(), p), nil)
+	s.put(t, upper, unique("case"))
+	respell("upload onto the trash", s.c.Move, upper)
+	want(t, "Trash", s.c.Trash(t.Context(), p), nil)
+	s.put(t, p, "case")
+	respell("allocate known content onto the trash", s.c.Move, p)
+	want(t, "Trash", s.c.Trash(t.Context(), p), nil)
+	want(t, "TouchFile", s.c.TouchFile(t.Context(), upper, contentOf("case")), nil)
+	if info := s.stat(t, upper); info.Spelled() != s.root.Join("case/File") { // docs/protocol.md, section 7.8
+		t.Errorf("TouchFile of a file in the trash leaves it as %s, want its old spelling", info.Spelled())
+	}
+	respell("TouchFile onto the trash", s.c.Move, upper)
+	want(t, "TrashDir", s.c.TrashDir(t.Context(), s.root.Join("Case")), nil)
+	want(t, "MkDir", s.c.MkDir(t.Context(), s.root.Join("CASE")), nil)
+	respell("MkDir onto the trash", s.c.MoveDir, s.root.Join("CASE"))
 }
 
 func (s suite) trees(t *testing.T) {
