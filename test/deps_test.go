@@ -27,6 +27,7 @@ import (
 // replaced alone.
 var ours = map[string][]string{
 	"lib/record": nil,
+	"lib/brake":  nil,
 	// What stands on the record alone.
 	"lib/local":   {"lib/record"},
 	"lib/command": {"lib/record"},
@@ -40,10 +41,11 @@ var ours = map[string][]string{
 	// The engines.
 	"lib/walk":            {"lib/record", "lib/local"},
 	"lib/digest":          {"lib/record", "lib/local", "lib/digest/md5lanes"},
-	"lib/diff":            {"lib/record", "lib/jfs"},
+	"lib/diff":            {"lib/record", "lib/jfs", "lib/brake"},
 	"lib/list":            {"lib/record", "lib/jfs"},
 	"lib/place":           {"lib/record", "lib/local"},
-	"lib/transfer":        {"lib/record", "lib/local", "lib/place", "lib/jfs"},
+	"lib/transfer":        {"lib/record", "lib/local", "lib/place", "lib/jfs", "lib/brake"},
+	"lib/job":             {"lib/record", "lib/local", "lib/jfs", "lib/brake"},
 	"lib/share":           {"lib/record", "lib/local", "lib/jfs"},
 	"lib/digest/md5lanes": nil,
 	// The mount is no filter: it sends single files with the sender of the uploads.

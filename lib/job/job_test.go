@@ -1,0 +1,299 @@
+package job
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"jottatools/lib/brake"
+	"jottatools/lib/jfs"
+	"jottatools/lib/record"
+)
+
+// service is one that holds files in memory, as far as marks need it.
+type service struct {
+	files   map[jfs.Path][]byte
+	pending map[*jfs.Allocation]jfs.Path
+	stored  int // how often a file was stored
+}
+
+func newService() *service {
+	return &service{files: map[jfs.Path][]byte{}, pending: map[*jfs.Allocation]jfs.Path{}}
+}
+
+var errNotExist = &jfs.Error{Op: "test", Class: record.ClassNotFound, Message: "not there"}
+
+func (s *service) List(_ context.Context, p jfs.Path) (info jfs.Info, entries []jfs.Entry, err error) {
+	found := false
+	for f := range s.files {
+		if rest, in := strings.CutPrefix(string(f), string(p)+"/"); in {
+			found = true
+			name, _, deeper := strings.Cut(rest, "/")
+			e := jfs.Entry{Path: name, Kind: jfs.KindFile, Revision: jfs.Revision{State: record.StateCompleted}}
+			if deeper {
+				e = jfs.Entry{Path: name, Kind: jfs.KindFolder}
+			}
+			entries = append(entries, e)
+		}
+	}
+	if !found {
+		return info, nil, errNotExist
+	}
+	return info, entries, nil
+}
+
+func (s *service) Open(_ context.Context, p jfs.Path, _, _ int64) (io.ReadCloser, error) {
+	b, ok := s.files[p]
+	if !ok {
+		return nil, errNotExist
+	}
+	return io.NopCloser(bytes.NewReader(b)), nil
+}
+
+func (s *service) Allocate(_ context.Context, p jfs.Path, c jfs.Content) (*jfs.Allocation, error) {
+	a := &jfs.Allocation{Path: p, Content: c}
+	s.pending[a] = p
+	return a, nil
+}
+
+func (s *service) Upload(_ context.Context, a *jfs.Allocation, body io.Reader) error {
+	b, err := io.ReadAll(body)
+	s.files[s.pending[a]] = b
+	s.stored++
+	return err
+}
+
+func (s *service) Trash(_ context.Context, p jfs.Path) error {
+	if _, ok := s.files[p]; !ok {
+		return errNotExist
+	}
+	delete(s.files, p)
+	return nil
+}
+
+// begin lets a job on some machine begin a run.
+func begin(t *testing.T, s *service, state *State, host, source, dest string, m Meeting) *State {
+	t.Helper()
+	t.Setenv("JOTTA_HOST", host)
+	if state == nil {
+		state = new(State)
+	}
+	state.Begins(source, jfs.Path(dest), host)
+	if err := state.Meet(t.Context(), s, m); err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
+func TestFakeServiceIsEmpty(t *testing.T) {
+	if _, _, err := newService().List(t.Context(), "/Jotta/Archive"); !errors.Is(err, jfs.ErrNotExist) {
+		t.Fatal(err)
+	}
+}
+
+// TestCompany: what another job has stored is not this job's to delete.
+func TestCompany(t *testing.T) {
+	const docs, photos = "/Jotta/Archive/nas", "/Jotta/Archive/nas/photos"
+	t.Run("beneath", func(t *testing.T) {
+		s := newService()
+		a := begin(t, s, nil, "nas", "/docs", docs, Meeting{})
+		if a.Spared() != nil || a.Withhold() != nil {
+			t.Fatalf("alone: spares %q, withholds: %v", a.Spared(), a.Withhold())
+		}
+		b := begin(t, s, nil, "other", "/photos", photos, Meeting{})
+		if b.Spared() != nil || b.Withhold() != nil {
+			t.Errorf("in a folder that held nothing: spares %q, withholds: %v", b.Spared(), b.Withhold())
+		}
+		a = begin(t, s, a, "nas", "/docs", docs, Meeting{})
+		if got := a.Spared(); len(got) != 1 || got[0] != "photos" || a.Withhold() != nil {
+			t.Errorf("spares %q, withholds: %v", got, a.Withhold())
+		}
+	})
+	t.Run("in letters of another length", func(t *testing.T) {
+		s := newService()
+		begin(t, s, nil, "other", "/photos", "/Jotta/Archive/\u212a/photos", Meeting{}) // the sign for kelvin
+		a := begin(t, s, nil, "nas", "/docs", "/Jotta/Archive/k", Meeting{})
+		if got := a.Spared(); len(got) != 1 || got[0] != "photos" {
+			t.Errorf("spares %q", got)
+		}
+	})
+	t.Run("where another job has stored before", func(t *testing.T) {
+		s := newService()
+		begin(t, s, nil, "nas", "/docs", docs, Meeting{})
+		s.files[photos+"/a.jpg"] = nil
+		b := begin(t, s, nil, "other", "/photos", photos, Meeting{})
+		if b.Withhold() == nil {
+			t.Error("it may delete what the other one has stored")
+		}
+		b = begin(t, s, b, "other", "/photos", photos, Meeting{})
+		if b.Withhold() == nil {
+			t.Error("from the second run on it may")
+		}
+		if b = begin(t, s, b, "other", "/photos", photos, Meeting{Adopt: true}); b.Withhold() != nil {
+			t.Error("it may not, though a person has said so")
+		}
+		if b = begin(t, s, nil, "other", "/photos", photos, Meeting{}); b.Withhold() != nil {
+			t.Error("it does not remember when its state is lost")
+		}
+	})
+	t.Run("the same folder", func(t *testing.T) {
+		s := newService()
+		a := begin(t, s, nil, "nas", "/docs", docs, Meeting{})
+		b := begin(t, s, nil, "other", "/docs", "/Jotta/Archive/NAS", Meeting{})
+		a = begin(t, s, a, "nas", "/docs", docs, Meeting{})
+		if a.Withhold() == nil || b.Withhold() == nil {
+			t.Fatalf("%v, %v", a.Withhold(), b.Withhold())
+		}
+		b = begin(t, s, b, "other", "/docs", "/Jotta/Archive/NAS", Meeting{Adopt: true})
+		a2 := begin(t, s, nil, "other", "/docs", docs, Meeting{ReadOnly: true})
+		if b.Withhold() != nil || a2.ID != b.ID {
+			t.Errorf("adopted: %v; %s and %s", b.Withhold(), a2.ID, b.ID)
+		}
+	})
+	t.Run("another mount point, and a name that only begins alike", func(t *testing.T) {
+		s := newService()
+		begin(t, s, nil, "nas", "/docs", "/Jotta/Sync/nas", Meeting{})
+		begin(t, s, nil, "nas", "/docs", "/Jotta/Archive/nas2", Meeting{})
+		if a := begin(t, s, nil, "other", "/docs", docs, Meeting{}); len(a.Others) > 0 || a.Withhold() != nil {
+			t.Errorf("%v", a.Others)
+		}
+	})
+	t.Run("a mark that cannot be read", func(t *testing.T) {
+		for _, content := range []string{"", "{", `{"v":2,"dest":"/Jotta/Archive/x"}`, `{"v":1,"dest":"/"}`, `{"v":1,"dest":"/Jotta/Archive/../x"}`, `{"v":1,"dest":"/Jotta/Archive/x","past":{"files":-1}}`, `[]`, strings.Repeat(" ", maxMark+1)} {
+			s := newService()
+			s.files["/Jotta/Archive/.jottatools/jobs/x.json"] = []byte(content)
+			if a := begin(t, s, nil, "nas", "/docs", docs, Meeting{}); a.Withhold() == nil {
+				t.Errorf("%.40q: nothing is withheld", content)
+			}
+		}
+	})
+}
+
+// TestLost: what the state had is in the mark.
+func TestLost(t *testing.T) {
+	s := newService()
+	a := begin(t, s, nil, "nas", "/docs", "/Jotta/Archive/nas", Meeting{})
+	started := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	a.Sees(brake.Run{Whole: true})
+	a.End(Outcome{Started: started, Complete: true, Whole: true, Added: 40, Mounts: []string{"disk", "b\xff"}})
+	if err := a.Push(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if stored := s.stored; a.Push(t.Context(), s) != nil || s.stored != stored {
+		t.Error("a mark that is there is stored again")
+	}
+	again := begin(t, s, nil, "nas", "/docs", "/Jotta/Archive/NAS", Meeting{})
+	if again.Past != (brake.Past{Known: true, Files: 40}) || !again.Since.Equal(started) || len(again.Mounts) != 2 || string(again.Mounts[1]) != "b\xff" {
+		t.Errorf("it remembers %+v", again.Mark)
+	}
+	again.Unmounted([]string{"disk"})
+	if len(again.Mounts) != 1 {
+		t.Errorf("%q", again.Mounts)
+	}
+}
+
+// TestKilled: a run that is killed leaves the past as it was, unless nothing was due.
+func TestKilled(t *testing.T) {
+	for _, test := range []struct {
+		due  int64
+		want int64
+	}{{0, 60}, {1, 40}} {
+		a := &State{Mark: Mark{Past: brake.Past{Known: true, Files: 40}}}
+		a.Sees(brake.Run{Stored: 60, Due: test.due, Whole: true})
+		if a.Past.Files != test.want {
+			t.Errorf("%d due: %d, want %d", test.due, a.Past.Files, test.want)
+		}
+	}
+}
+
+// TestState: what is saved is loaded, and what is damaged is lost.
+func TestState(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "state.json")
+	warned := 0
+	warn := func(error) { warned++ }
+	if s, err := Load(name, warn); err != nil || s.ID != "" || warned > 0 {
+		t.Fatal(s, err, warned)
+	}
+	a := &State{Mark: Mark{ID: "x", Mounts: [][]byte{[]byte("a\xff")}}, Doubt: [][]byte{[]byte("b\xfe")}}
+	if err := a.Save(name); err != nil {
+		t.Fatal(err)
+	}
+	b, err := Load(name, warn)
+	if err != nil || b.ID != "x" || string(b.Mounts[0]) != "a\xff" || !b.Doubts()("b\xfe") || b.Doubts()("b") {
+		t.Errorf("%+v, %v", b, err)
+	}
+	if err := os.WriteFile(name, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Load(name, warn); err != nil || s.ID != "" || warned != 1 {
+		t.Error(s, err, warned)
+	}
+}
+
+// TestKey: a job is the same in any letter case of DEST, whatever the locale.
+func TestKey(t *testing.T) {
+	key := func(kind, account, source, dest string) string { return Key(kind, account, source, jfs.Path(dest)) }
+	a := key("sync", "", "/home/me/ä photos", "/Jotta/Archive/Ä")
+	if a != key("sync", "", "/home/me/ä photos", "/jotta/archive/ä") {
+		t.Error("letter case counts")
+	}
+	if !strings.HasPrefix(a, "__photos-") {
+		t.Error(a)
+	}
+	for _, other := range []string{key("restore", "", "/home/me/ä photos", "/Jotta/Archive/Ä"), key("sync", "x", "/home/me/ä photos", "/Jotta/Archive/Ä"),
+		key("sync", "", "/home/you/ä photos", "/Jotta/Archive/Ä"), key("sync", "", "/home/me/ä photos", "/Jotta/Archive/A")} {
+		if other == a {
+			t.Error("two jobs are one")
+		}
+	}
+}
+
+// TestSource: links stay, and the path is absolute.
+func TestSource(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "real/deep"), 0o777), os.Symlink("real/deep", filepath.Join(dir, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	dir, _ = os.Getwd()
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for give, want := range map[string]string{
+		"link": filepath.Join(dir, "link"), "./link/": filepath.Join(dir, "link"), ".": dir,
+		"link/..": filepath.Join(real, "real"), // not the folder that the link is in
+		"gone":    filepath.Join(dir, "gone"), "a..b": filepath.Join(dir, "a..b"),
+	} {
+		if got, err := Source(give); err != nil || got != want {
+			t.Errorf("Source(%q) = %q, %v, want %q", give, got, err, want)
+		}
+	}
+}
+
+// FuzzMark: whatever is found in the place of a mark, nothing but an error comes of it.
+func FuzzMark(f *testing.F) {
+	f.Add([]byte(`{"v":1,"id":"x","dest":"/Jotta/Archive/x","past":{"known":true,"files":3},"mounts":["YQ=="]}`))
+	f.Add([]byte(`{"v":1,"dest":"/Jotta/Archive/x/../y"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := parseMark(b)
+		if err != nil {
+			return
+		}
+		if _, err := jfs.ParsePath(m.Dest); err != nil || m.Version != version || m.Past.Files < 0 {
+			t.Fatalf("%+v", m)
+		}
+		s := State{Mark: Mark{Dest: "/Jotta/Archive/x"}, Others: []Mark{*m}}
+		for _, p := range s.Spared() {
+			if p == "" || record.CheckPath(p) != nil {
+				t.Fatalf("spares %q", p)
+			}
+		}
+	})
+}
