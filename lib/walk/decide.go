@@ -24,24 +24,39 @@ const (
 // filters, which no rule overrides. The zero verdict keeps it.
 type verdict struct {
 	rule   *rule
-	filter string // as a person would give the reason
+	filter string        // as a person would give the reason
+	why    record.Reason // of the filter
 }
 
 func (v verdict) ignored() bool { return v.filter != "" || v.rule != nil && v.rule.ignore }
 
+// reason returns the reason for the record of an entry that is left out.
+func (v verdict) reason() record.Reason {
+	if v.filter != "" {
+		return v.why
+	}
+	return record.ReasonIgnored
+}
+
+var elsewhere = verdict{filter: "--one-file-system: it is on another one", why: record.ReasonElsewhere}
+
 // verdict decides about one entry of f, which is not left out itself.
+//
+// Only folders are on another file system, as for "find -xdev", "tar
+// --one-file-system", "rsync -x" and "cp -x": the files of an overlay bear the
+// device of the layer that they come from, and not that of their folder.
 func (w *walker) verdict(f *folder, path string, info fs.FileInfo) verdict {
 	switch {
-	case w.OneFileSystem && local.Device(info) != w.device:
-		return verdict{filter: "--one-file-system: it is on another one"}
+	case w.OneFileSystem && info.IsDir() && local.Device(info) != w.device:
+		return elsewhere
 	case w.MaxSize > 0 && info.Mode().IsRegular() && info.Size() > w.MaxSize:
-		return verdict{filter: "--max-size: it is larger"}
+		return verdict{filter: "--max-size: it is larger", why: record.ReasonLarge}
 	case w.MinAge > 0 && info.Mode().IsRegular() && w.tooYoung(info.ModTime()):
-		return verdict{filter: "--min-age: it is younger"}
+		return verdict{filter: "--min-age: it is younger", why: record.ReasonYoung}
 	}
 	name := path[strings.LastIndexByte(path, '/')+1:]
 	if info.Mode().IsRegular() && local.IsPart(name) {
-		return verdict{filter: "jget: it is a file on its way here"}
+		return verdict{filter: "jget: it is a file on its way here", why: record.ReasonIgnored}
 	}
 	return verdict{rule: f.scope.decide(w.Rules, path, name, info.IsDir())}
 }
@@ -75,9 +90,12 @@ func (f *folder) readRules(path string, names []listed, caches bool) error {
 				f.scope = &scope{base: base, rules: list, above: f.scope}
 			}
 		case e.name == cacheTag && caches && e.kind.IsRegular() && f.above != nil:
-			var err error
-			if f.tagged, err = isCacheTag(local.Join(path, cacheTag)); err != nil {
+			tagged, err := isCacheTag(local.Join(path, cacheTag))
+			if err != nil {
 				return err
+			}
+			if tagged {
+				f.out = verdict{filter: "--exclude-caches: it has a " + cacheTag, why: record.ReasonIgnored}
 			}
 		}
 	}
@@ -162,8 +180,8 @@ func Explain(ctx context.Context, opts Options, path string) (Decision, error) {
 		if err := f.readRules(dir, ruleFiles(dir), w.ExcludeCaches); err != nil {
 			return Decision{}, err
 		}
-		if f.tagged {
-			return decision(path, f.path, verdict{filter: "--exclude-caches: it has a " + cacheTag}), nil
+		if f.out.ignored() {
+			return decision(path, f.path, f.out), nil
 		}
 		if rest == "" {
 			return decision(path, path, last), nil

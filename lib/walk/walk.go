@@ -37,7 +37,7 @@ type Options struct {
 
 	Rules         *Rules        // what to leave out besides what ignore files say
 	Follow        bool          // list what symbolic links lead to in their place
-	OneFileSystem bool          // leave out what is on another file system than Root and Prefix
+	OneFileSystem bool          // leave out folders on another file system than Root and Prefix
 	ExcludeCaches bool          // leave out folders with a CACHEDIR.TAG
 	MaxSize       int64         // leave out larger files, in bytes; 0: none
 	MinAge        time.Duration // leave out files modified less than this before Now; 0: none
@@ -108,7 +108,12 @@ func start(ctx context.Context, opts Options) (*walker, *folder, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	w := &walker{Options: opts, ctx: ctx, device: local.Device(info)}
+	w := &walker{Options: opts, ctx: ctx, device: local.Device(info), above: info}
+	if opts.Prefix != "" {
+		if w.above, err = local.Stat(opts.Root); err != nil {
+			return nil, nil, err
+		}
+	}
 	w.top = w.folder(nil, opts.Prefix, info, true)
 	return w, w.top, nil
 }
@@ -121,6 +126,7 @@ type walker struct {
 	queue  *queue
 	device uint64 // of the file system that holds the top folder
 	top    *folder
+	above  fs.FileInfo   // the folder that the top folder is in, if that has a record
 	rec    record.Record // what emit is given; one for all, since there may be millions
 }
 
@@ -134,7 +140,7 @@ type folder struct {
 
 	err      error
 	bad      []error // lines of its ignore file that are no patterns
-	tagged   bool    // it is a cache
+	out      verdict // set if what it holds leaves it out
 	scope    *scope
 	chunks   []*chunk
 	vanished bool
@@ -167,9 +173,9 @@ type entry struct {
 
 // details are what few entries have.
 type details struct {
-	err     error
-	target  string // of a symbolic link
-	ignored bool
+	err    error
+	target string        // of a symbolic link
+	out    record.Reason // why it is left out; "": it is not
 }
 
 func (w *walker) folder(above *folder, path string, info fs.FileInfo, follow bool) *folder {
@@ -201,6 +207,10 @@ func (w *walker) read(f *folder) []*task {
 	if f.err = w.unmounted(f, dir); f.err != nil {
 		return nil
 	}
+	if w.OneFileSystem && local.Device(f.info) != w.device {
+		f.out = elsewhere
+		return nil
+	}
 	names, err := w.names(dir)
 	f.err = err // what could be read is listed nevertheless
 	rules := names
@@ -211,7 +221,7 @@ func (w *walker) read(f *folder) []*task {
 		f.err = cmp.Or(f.err, err)
 		return nil // what is to be left out is not known, so nothing is listed
 	}
-	if f.tagged {
+	if f.out.ignored() {
 		return nil
 	}
 	var tasks []*task
@@ -302,14 +312,19 @@ func (w *walker) lost(err error) error {
 }
 
 // unmounted returns an error if dir is not on the file system that f was on, which
-// has gone. One that was only mounted now, since somebody looked, is none.
+// has gone. If a file system was mounted only now, as an automounter does when the
+// folder is opened, f is what is mounted.
 func (w *walker) unmounted(f *folder, dir *os.File) error {
 	info, err := dir.Stat()
 	if err != nil || local.Device(info) == local.Device(f.info) {
 		return err
 	}
 	if f.above != nil && local.Device(f.above.info) == local.Device(f.info) {
-		return w.misled(f.above)
+		if err := w.misled(f.above); err != nil {
+			return err
+		}
+		f.info, err = local.StatAt(dir, ".", true)
+		return err
 	}
 	return &fs.PathError{Op: "list", Path: dir.Name(), Err: errReplaced}
 }
@@ -345,8 +360,8 @@ func (w *walker) lookAt(f *folder, dir *os.File, e *entry) {
 			return
 		}
 	}
-	if w.verdict(f, path, e.info).ignored() {
-		e.detail().ignored = true
+	if v := w.verdict(f, path, e.info); v.ignored() {
+		e.detail().out = v.reason()
 		return
 	}
 	if !e.info.IsDir() {
@@ -460,6 +475,7 @@ func (w *walker) entry(f *folder, e *entry) error {
 		return err
 	}
 	r := w.record(join(f.path, e.name), e.kind, e.info)
+	r.Mount = r.Kind == record.KindDir && mounted(e.info, f.info)
 	r.Target = found.target
 	if r.Kind != record.KindSymlink {
 		r.Target = ""
@@ -467,8 +483,8 @@ func (w *walker) entry(f *folder, e *entry) error {
 	switch {
 	case found.err != nil:
 		r.Reason, r.Error = record.ReasonUnreadable, local.NewError(found.err)
-	case found.ignored:
-		r.Ignored, r.Reason = true, record.ReasonIgnored
+	case found.out != "":
+		r.Ignored, r.Reason = true, found.out
 	case r.Kind == record.KindSpecial:
 		r.Reason, r.Status = record.ReasonSpecial, record.StatusSkipped
 	}
@@ -481,13 +497,24 @@ func (w *walker) emitFolder(f *folder) error {
 		return err
 	}
 	r := w.record(f.path, fs.ModeDir, f.info)
+	above := w.above
+	if f.above != nil {
+		above = f.above.info
+	}
+	r.Mount = mounted(f.info, above)
 	switch {
 	case f.err != nil:
 		r.Reason, r.Error = record.ReasonUnreadable, local.NewError(f.err)
-	case f.tagged:
-		r.Ignored, r.Reason = true, record.ReasonIgnored
+	case f.out.ignored():
+		r.Ignored, r.Reason = true, f.out.reason()
 	}
 	return w.emit(r)
+}
+
+// mounted reports whether a folder is on another file system than the one it is in.
+// What it knows of the folder may be nil.
+func mounted(folder, above fs.FileInfo) bool {
+	return folder != nil && local.Device(folder) != local.Device(above)
 }
 
 // record returns the record of an entry, without what went wrong with it. The

@@ -171,7 +171,7 @@ func TestTree(t *testing.T) {
 			name: "size",
 			opts: Options{MaxSize: 3},
 			tree: []string{"a = 12", "b = 123", "folder/c = 1"},
-			want: []string{"file a", "file b ignored (ignored)", "dir folder", "file folder/c"},
+			want: []string{"file a", "file b ignored (large)", "dir folder", "file folder/c"},
 		},
 		{
 			name: "age of old files",
@@ -183,7 +183,7 @@ func TestTree(t *testing.T) {
 			name: "age of young files",
 			opts: Options{MinAge: time.Hour},
 			tree: []string{"a", "folder/"},
-			want: []string{"file a ignored (ignored)", "dir folder"},
+			want: []string{"file a ignored (young)", "dir folder"},
 		},
 		{
 			name: "one file system",

@@ -222,7 +222,7 @@ func TestOtherFileSystem(t *testing.T) {
 		}
 		return nil
 	})
-	if want := "dir proc ignored (ignored)\n"; found != want {
+	if want := "dir proc ignored (elsewhere)\n"; found != want {
 		t.Errorf("of /proc was listed %q, want %q", found, want)
 	}
 }
@@ -247,7 +247,7 @@ func TestFutureTimesAreNotYoung(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := []string{"file future", "file tomorrow ignored (ignored)"}
+	want := []string{"file future", "file tomorrow ignored (young)"}
 	if diff := cmp.Diff(want, collect(t, Options{Root: root, MinAge: time.Second, Now: now})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

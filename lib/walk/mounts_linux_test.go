@@ -1,0 +1,150 @@
+package walk
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jottatools/lib/local"
+	"jottatools/lib/record"
+)
+
+// mountAt mounts an empty file system in the folder dir until the test ends, or skips
+// the test if that is not allowed.
+func mountAt(t *testing.T, dir string) {
+	t.Helper()
+	if err := syscall.Mount("none", dir, "tmpfs", 0, ""); err != nil {
+		t.Skip("mount:", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+}
+
+// collectMounts walks and returns what collect does, with "mount" at the end of a line for
+// each mount point.
+func collectMounts(t *testing.T, opts Options) (lines []string) {
+	t.Helper()
+	if err := Tree(t.Context(), opts, func(r *record.Record) error {
+		s := line(r)
+		if r.Mount {
+			s += " mount"
+		}
+		lines = append(lines, s)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+func TestMount(t *testing.T) {
+	root := makeTree(t, "a/disk/", "a/f", "a/plain/g", "p/q")
+	disk := filepath.Join(root, "a", "disk")
+	mountAt(t, disk)
+	writeFile(t, filepath.Join(disk, "sub", "f"), "")
+	if err := os.Symlink(filepath.Join(disk, "sub"), filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("a/plain", filepath.Join(root, "near")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		opts Options
+		want []string
+	}{
+		{"mount point", Options{Prefix: "a"}, []string{"dir a", "dir a/disk mount", "dir a/disk/sub", "file a/disk/sub/f", "file a/f", "dir a/plain", "file a/plain/g"}},
+		{"linked", Options{Follow: true, Rules: except(t, "/a", "/p")}, []string{"dir a ignored (ignored)", "dir link mount", "file link/f", "dir near", "file near/g", "dir p ignored (ignored)"}},
+		{"links that are not followed", Options{Rules: except(t, "/a", "/p")}, []string{"dir a ignored (ignored)", "symlink link -> " + disk + "/sub", "symlink near -> a/plain", "dir p ignored (ignored)"}},
+		{"left out", Options{Prefix: "a", Rules: except(t, "disk", "plain")}, []string{"dir a", "dir a/disk ignored (ignored) mount", "file a/f", "dir a/plain ignored (ignored)"}},
+		{"listed with a record of its own", Options{Root: filepath.Join(root, "a"), Prefix: "disk"}, []string{"dir disk mount", "dir disk/sub", "file disk/sub/f"}},
+		{"a link with a record of its own", Options{Prefix: "link"}, []string{"dir link mount", "file link/f"}},
+		{"the root itself", Options{Root: disk}, []string{"dir sub", "file sub/f"}},
+	} {
+		if c.opts.Root == "" {
+			c.opts.Root = root
+		}
+		if diff := cmp.Diff(c.want, collectMounts(t, c.opts)); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", c.name, diff)
+		}
+	}
+}
+
+// except leaves out what matches the patterns.
+func except(t *testing.T, patterns ...string) *Rules {
+	t.Helper()
+	var r Rules
+	for _, p := range patterns {
+		if err := r.Exclude(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &r
+}
+
+// An automounter mounts when the folder is opened, after it has been looked at.
+func TestMountedWhenOpened(t *testing.T) {
+	for _, c := range []struct {
+		opts Options
+		want string
+	}{
+		{Options{}, "dir a, dir a/disk mount, dir a/disk/sub, file a/disk/sub/f"},
+		{Options{OneFileSystem: true}, "dir a, dir a/disk ignored (elsewhere) mount"},
+	} {
+		root := makeTree(t, "a/disk/")
+		disk := filepath.Join(root, "a", "disk")
+		var once sync.Once
+		c.opts.Root = root
+		c.opts.openDir = func(path string, follow bool) (*os.File, error) {
+			if path == disk {
+				once.Do(func() {
+					mountAt(t, disk)
+					writeFile(t, filepath.Join(disk, "sub", "f"), "")
+				})
+			}
+			return local.OpenDir(path, follow)
+		}
+		c.opts.Jobs = 1 // t.Skip belongs to this goroutine
+		if got := strings.Join(collectMounts(t, c.opts), ", "); got != c.want {
+			t.Errorf("listed %s\nwant %s", got, c.want)
+		}
+	}
+}
+
+// The files of an overlay bear the device of the layer they are on, unlike its folders.
+func TestOneFileSystemOnOverlay(t *testing.T) {
+	root := makeTree(t, "lower/", "upper/", "overlay/")
+	at := func(path string) string { return filepath.Join(root, path) }
+	mountAt(t, at("lower"))
+	mountAt(t, at("upper"))
+	for _, path := range []string{"lower/low", "lower/both/low", "upper/top/both/up", "upper/top/up", "upper/work/x"} {
+		writeFile(t, at(path), path)
+	}
+	if err := syscall.Mount("overlay", at("overlay"), "overlay", 0, "lowerdir="+at("lower")+",upperdir="+at("upper/top")+",workdir="+at("upper/work")); err != nil {
+		t.Skip("mount an overlay:", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(at("overlay"), syscall.MNT_DETACH) })
+	if err := os.Mkdir(at("overlay/disk"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mountAt(t, at("overlay/disk"))
+	devices := map[uint64]bool{}
+	for _, path := range []string{"overlay", "overlay/low", "overlay/up"} {
+		info, err := local.Lstat(at(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		devices[local.Device(info)] = true
+	}
+	if len(devices) < 2 {
+		t.Skip("the files of this overlay bear its own device")
+	}
+	want := []string{"dir both", "file both/low", "file both/up", "dir disk ignored (elsewhere) mount", "file low", "file up"}
+	if diff := cmp.Diff(want, collectMounts(t, Options{Root: at("overlay"), OneFileSystem: true})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
