@@ -2,6 +2,7 @@ package walk
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -145,6 +146,79 @@ func TestOneFileSystemOnOverlay(t *testing.T) {
 	}
 	want := []string{"dir both", "file both/low", "file both/up", "dir disk ignored (elsewhere) mount", "file low", "file up"}
 	if diff := cmp.Diff(want, collectMounts(t, Options{Root: at("overlay"), OneFileSystem: true})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// loopAt mounts a file with a new file system in the folder dir until the test ends, or
+// skips the test if that cannot be done.
+func loopAt(t *testing.T, dir, kind string, size int64) {
+	t.Helper()
+	image := filepath.Join(t.TempDir(), "image")
+	writeFile(t, image, "")
+	if err := os.Truncate(image, size); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mkfs."+kind, "-q", image)
+	run(t, "mount", "-o", "loop", image, dir)
+	t.Cleanup(func() { exec.Command("umount", dir).Run() })
+}
+
+// run skips the test if the command fails: the machine may lack it, or not allow it.
+func run(t *testing.T, command ...string) {
+	t.Helper()
+	if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+		t.Skipf("%v: %v: %s", command, err, out)
+	}
+}
+
+// In a snapshot an empty folder stands for each subvolume that is not in it.
+func TestSnapshot(t *testing.T) {
+	root := makeTree(t, "disk/")
+	disk := filepath.Join(root, "disk")
+	loopAt(t, disk, "btrfs", 120<<20)
+	run(t, "btrfs", "subvolume", "create", disk+"/data")
+	run(t, "btrfs", "subvolume", "create", disk+"/data/nested")
+	writeFile(t, disk+"/data/f", "")
+	writeFile(t, disk+"/data/nested/g", "")
+	run(t, "btrfs", "subvolume", "snapshot", "-r", disk+"/data", disk+"/snapshot")
+	want := []string{
+		"dir data mount", "file data/f", "dir data/nested mount", "file data/nested/g",
+		"dir snapshot mount", "file snapshot/f", "dir snapshot/nested (unreadable) error vanished",
+	}
+	if diff := cmp.Diff(want, collectMounts(t, Options{Root: disk})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	want = []string{"file f", "dir nested ignored (elsewhere) mount"}
+	if diff := cmp.Diff(want, collectMounts(t, Options{Root: disk + "/snapshot", OneFileSystem: true})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	err := Tree(t.Context(), Options{Root: disk + "/snapshot/nested"}, func(r *record.Record) error {
+		t.Errorf("listed %s", line(r))
+		return nil
+	})
+	if local.Class(err) != record.ClassVanished {
+		t.Errorf("Tree of what stands for a subvolume = %v", err)
+	}
+}
+
+// The root of an ext4 file system has the inode number that btrfs uses for the folders
+// which stand for subvolumes.
+func TestInodeTwo(t *testing.T) {
+	root := makeTree(t, "disk/")
+	disk := filepath.Join(root, "disk")
+	loopAt(t, disk, "ext4", 4<<20)
+	writeFile(t, disk+"/f", "")
+	info, err := local.Lstat(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := new(record.Record)
+	if local.Fill(r, info); r.Ino != 2 {
+		t.Errorf("the root of the file system has inode number %d, want 2", r.Ino)
+	}
+	want := []string{"dir disk mount", "file disk/f", "dir disk/lost+found"}
+	if diff := cmp.Diff(want, collectMounts(t, Options{Root: root})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

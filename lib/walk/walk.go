@@ -143,6 +143,7 @@ type folder struct {
 	out      verdict // set if what it holds leaves it out
 	scope    *scope
 	chunks   []*chunk
+	hollow   bool // it stands for a subvolume that is not there
 	vanished bool
 }
 
@@ -176,6 +177,8 @@ type details struct {
 	err    error
 	target string        // of a symbolic link
 	out    record.Reason // why it is left out; "": it is not
+
+	dangling bool // a symbolic link that should be followed and leads nowhere
 }
 
 func (w *walker) folder(above *folder, path string, info fs.FileInfo, follow bool) *folder {
@@ -205,6 +208,10 @@ func (w *walker) read(f *folder) []*task {
 	}
 	defer dir.Close()
 	if f.err = w.unmounted(f, dir); f.err != nil {
+		return nil
+	}
+	if local.Placeholder(dir, f.info) {
+		f.hollow, f.err = true, &record.Error{Class: record.ClassVanished, Message: "list " + path + ": it stands for a subvolume that the snapshot does not contain; list a snapshot of that subvolume, or exclude the folder"}
 		return nil
 	}
 	if w.OneFileSystem && local.Device(f.info) != w.device {
@@ -381,7 +388,7 @@ func (w *walker) lookAt(f *folder, dir *os.File, e *entry) {
 
 // lookThrough reads a symbolic link and, if links are followed, replaces what
 // is known about it by what is known about that which it leads to. A link that
-// leads nowhere stays a link.
+// leads nowhere stays a link, and is marked.
 func (w *walker) lookThrough(dir *os.File, e *entry) (followed bool, err error) {
 	target, err := os.Readlink(local.Join(dir.Name(), e.name))
 	if err != nil {
@@ -396,6 +403,7 @@ func (w *walker) lookThrough(dir *os.File, e *entry) (followed bool, err error) 
 	case err == nil:
 		e.info = info
 	case errors.Is(err, fs.ErrNotExist):
+		e.detail().dangling = true
 	default:
 		e.detail().err = err // it stays a link, with an error
 	}
@@ -485,6 +493,8 @@ func (w *walker) entry(f *folder, e *entry) error {
 		r.Reason, r.Error = record.ReasonUnreadable, local.NewError(found.err)
 	case found.out != "":
 		r.Ignored, r.Reason = true, found.out
+	case found.dangling:
+		r.Reason = record.ReasonDangling
 	case r.Kind == record.KindSpecial:
 		r.Reason, r.Status = record.ReasonSpecial, record.StatusSkipped
 	}
@@ -501,7 +511,7 @@ func (w *walker) emitFolder(f *folder) error {
 	if f.above != nil {
 		above = f.above.info
 	}
-	r.Mount = mounted(f.info, above)
+	r.Mount = mounted(f.info, above) && !f.hollow
 	switch {
 	case f.err != nil:
 		r.Reason, r.Error = record.ReasonUnreadable, local.NewError(f.err)

@@ -195,7 +195,7 @@ func TestTree(t *testing.T) {
 			name: "links are followed",
 			opts: Options{Follow: true},
 			tree: []string{"a/b", "z -> a", "l -> a/b", "dangling -> nowhere"},
-			want: []string{"dir a", "file a/b", "symlink dangling -> nowhere", "file l", "dir z", "file z/b"},
+			want: []string{"dir a", "file a/b", "symlink dangling -> nowhere (dangling)", "file l", "dir z", "file z/b"},
 		},
 		{
 			name: "links that lead in circles",
