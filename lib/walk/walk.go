@@ -442,6 +442,9 @@ func (w *walker) list(f *folder) error {
 	for i, c := range f.chunks {
 		if i > 0 {
 			w.queue.take()
+			if err := context.Cause(w.ctx); err != nil {
+				return err // then nobody has looked at it
+			}
 		}
 		f.chunks[i] = nil // memory follows the walk, not the tree
 		for j := range c.entries {

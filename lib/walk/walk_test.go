@@ -480,6 +480,26 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// A walk that is stopped between two looks at a large folder has not listed it.
+func TestCancelInLargeFolder(t *testing.T) {
+	var tree []string
+	for i := range 2 * chunkSize {
+		tree = append(tree, fmt.Sprintf("%04d", i))
+	}
+	stop := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	n := 0
+	err := Tree(ctx, Options{Root: makeTree(t, tree...), Jobs: 1}, func(*record.Record) error {
+		if n++; n == chunkSize {
+			cancel(stop)
+		}
+		return nil
+	})
+	if err != stop || n != chunkSize {
+		t.Errorf("Tree = %v after %d records, want %v after %d", err, n, stop, chunkSize)
+	}
+}
+
 func BenchmarkTree(b *testing.B) {
 	var tree []string
 	for i := range 10_000 {
