@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"runtime"
 
@@ -25,10 +26,10 @@ DIRs, paths begin with the name of each, as after "cp -r DIR… DEST".
 Entries that rules leave out are listed, too, marked as ignored, so that no
 later program takes them for gone. Rules are patterns as in .gitignore files, of
 the flags below and of .jottaignore files in the tree. The last pattern that
-matches decides; flags come before .jottaignore files, and the nearest of those
-before the ones above it. What is in an ignored folder is not looked at. A "/"
-at the start of a pattern stands for DIR, or for the folder of the .jottaignore.
-What a jget that was killed has left behind (.jget-….part) is ignored, too.
+matches decides, unlike with rsync and rclone; flags come before .jottaignore
+files, and the nearest of those before the ones above it. What is in an ignored
+folder is not looked at. A "/" at the start of a pattern stands for DIR, or for
+the folder of the .jottaignore; one at the end, for folders only. What a jget that was killed has left behind (.jget-….part) is ignored, too.
 
 A folder that cannot be read, or whose .jottaignore cannot be, gets a record
 with an error and is not listed; the rest is, and jwalk exits 1.`
@@ -36,6 +37,7 @@ with an error and is not listed; the rest is, and jwalk exits 1.`
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jwalk --exclude '*.tmp' --exclude /cache/ ~/work |
       jq -r 'select(.ignored).path'
+  jwalk --exclude '*' --include '*/' --include '*.jpg' ~/photos
   jwalk --explain build/a.o ~/work`
 
 type flags struct {
@@ -43,6 +45,12 @@ type flags struct {
 	rules   walk.Rules
 	hidden  bool
 	explain string
+}
+
+func (o *flags) tag(text string) error {
+	tag, err := walk.ParseTag(text)
+	o.Tags = append(o.Tags, tag)
+	return err
 }
 
 func main() {
@@ -54,8 +62,10 @@ func main() {
 	f.VarP(ruleFlag{"PATTERN", o.rules.Exclude}, "exclude", "e", "leave out what matches `PATTERN`, as in a .gitignore file; may be repeated")
 	f.Var(ruleFlag{"REGEX", o.rules.ExcludeRegexp}, "exclude-regex", "leave out what has a path in which `REGEX` (RE2) is found")
 	f.Var(ruleFlag{"FILE", o.rules.ExcludeFrom}, "exclude-from", "take patterns from `FILE`, one a line")
+	f.Var(ruleFlag{"PATTERN", o.rules.Include}, "include", "keep what matches `PATTERN`, though an earlier flag or a .jottaignore leaves it out")
 	f.BoolVar(&o.ExcludeCaches, "exclude-caches", false, "leave out folders that a CACHEDIR.TAG file marks as caches")
-	f.BoolVarP(&o.OneFileSystem, "one-file-system", "x", false, "leave out what is on other file systems than DIR")
+	f.Var(ruleFlag{"NAME", o.tag}, "exclude-if-present", "leave out folders in DIR that hold something called `NAME`, or with NAME:TEXT a file of that name that begins with TEXT; may be repeated")
+	f.BoolVarP(&o.OneFileSystem, "one-file-system", "x", false, "leave out folders on other file systems than DIR")
 	command.SizeVar(f, &o.MaxSize, "max-size", "leave out files larger than this; 0: none")
 	f.DurationVar(&o.MinAge, "min-age", 0, "leave out files modified less than `TIME` ago, such as 10m or 24h")
 	f.BoolVar(&o.hidden, "hidden", true, "list entries with names that begin with a dot; --hidden=false leaves them out")
@@ -93,11 +103,20 @@ func run(ctx context.Context, env *command.Env, o *flags) error {
 		for _, top := range tops {
 			o.Root, o.Prefix = top.Root, top.Prefix
 			if err := walk.Tree(ctx, o.Options, out.Write); err != nil {
-				return err
+				return verdict(err)
 			}
 		}
 		return nil
 	})
+}
+
+// verdict returns the error of a walk with its exit code. The rules of DIR itself are
+// for the user to mend, and no later run helps.
+func verdict(err error) error {
+	if errors.Is(err, walk.ErrRulesTooLarge) {
+		return command.Exit(command.ExitUsage, err)
+	}
+	return err
 }
 
 // explain prints which rule decides about an entry.

@@ -20,6 +20,35 @@ const (
 	cacheSignature = "Signature: 8a477f597d28d172789f06886806bc55"
 )
 
+// Tag marks the folders that hold it as not to be listed. A tag with a header is a
+// regular file that begins with it; without one, anything of that name will do.
+type Tag struct{ Name, Header string }
+
+// ParseTag reads a tag as restic takes it: NAME or NAME:HEADER.
+func ParseTag(text string) (Tag, error) {
+	name, header, _ := strings.Cut(text, ":")
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+		return Tag{}, fmt.Errorf("%q is not the name of a file; write NAME, or NAME:HEADER for files that begin with HEADER", text)
+	}
+	return Tag{name, header}, nil
+}
+
+// tag is a Tag and where it comes from.
+type tag struct {
+	Tag
+	source string
+}
+
+func (o *Options) tags() (tags []tag) {
+	if o.ExcludeCaches {
+		tags = append(tags, tag{Tag{cacheTag, cacheSignature}, "--exclude-caches"})
+	}
+	for _, t := range o.Tags {
+		tags = append(tags, tag{t, "--exclude-if-present"})
+	}
+	return tags
+}
+
 // verdict says whether an entry is left out, and why: a rule, or one of the
 // filters, which no rule overrides. The zero verdict keeps it.
 type verdict struct {
@@ -45,20 +74,24 @@ var elsewhere = verdict{filter: "--one-file-system: it is on another one", why: 
 // Only folders are on another file system, as for "find -xdev", "tar
 // --one-file-system", "rsync -x" and "cp -x": the files of an overlay bear the
 // device of the layer that they come from, and not that of their folder.
+//
+// A rule that leaves the entry out comes first: it says what a person wants of the
+// name, and holds when the circumstances have changed.
 func (w *walker) verdict(f *folder, path string, info fs.FileInfo) verdict {
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	v := verdict{rule: f.scope.decide(w.Rules, path, name, info.IsDir())}
 	switch {
+	case v.ignored():
 	case w.OneFileSystem && info.IsDir() && local.Device(info) != w.device:
 		return elsewhere
 	case w.MaxSize > 0 && info.Mode().IsRegular() && info.Size() > w.MaxSize:
 		return verdict{filter: "--max-size: it is larger", why: record.ReasonLarge}
 	case w.MinAge > 0 && info.Mode().IsRegular() && w.tooYoung(info.ModTime()):
 		return verdict{filter: "--min-age: it is younger", why: record.ReasonYoung}
-	}
-	name := path[strings.LastIndexByte(path, '/')+1:]
-	if info.Mode().IsRegular() && local.IsPart(name) {
+	case info.Mode().IsRegular() && local.IsPart(name):
 		return verdict{filter: "jget: it is a file on its way here", why: record.ReasonIgnored}
 	}
-	return verdict{rule: f.scope.decide(w.Rules, path, name, info.IsDir())}
+	return v
 }
 
 // tooYoung does not believe in times far ahead: whoever gave a file such a time
@@ -68,15 +101,17 @@ func (w *walker) tooYoung(mtime time.Time) bool {
 	return age < w.MinAge && age > -24*time.Hour
 }
 
-// readRules reads the ignore file of f and sees whether f is a cache; the names
-// say whether there is anything to read. path is the local path of f.
-func (f *folder) readRules(path string, names []listed, caches bool) error {
+// readRules reads the ignore file of f and sees whether a tag leaves f out, which it
+// does not with the top folder; the names say whether there is anything to read. path is
+// the local path of f.
+func (w *walker) readRules(f *folder, path string, names []listed) error {
 	for _, e := range names {
-		if !e.kind.IsRegular() && e.kind&fs.ModeSymlink == 0 {
-			continue
+		if len(w.tags) > 0 && f.above != nil && !f.out.ignored() {
+			if err := w.readTags(f, path, e); err != nil {
+				return err
+			}
 		}
-		switch {
-		case e.name == IgnoreFile:
+		if e.name == IgnoreFile && (e.kind.IsRegular() || e.kind&fs.ModeSymlink != 0) {
 			list, bad, err := readIgnoreFile(local.Join(path, IgnoreFile), join(f.path, IgnoreFile))
 			if err != nil {
 				return err
@@ -89,14 +124,23 @@ func (f *folder) readRules(path string, names []listed, caches bool) error {
 				}
 				f.scope = &scope{base: base, rules: list, above: f.scope}
 			}
-		case e.name == cacheTag && caches && e.kind.IsRegular() && f.above != nil:
-			tagged, err := isCacheTag(local.Join(path, cacheTag))
-			if err != nil {
-				return err
-			}
-			if tagged {
-				f.out = verdict{filter: "--exclude-caches: it has a " + cacheTag, why: record.ReasonIgnored}
-			}
+		}
+	}
+	return nil
+}
+
+// readTags sees whether the entry e of f is a tag.
+func (w *walker) readTags(f *folder, path string, e listed) error {
+	for _, t := range w.tags {
+		if e.name != t.Name || t.Header != "" && !e.kind.IsRegular() {
+			continue
+		}
+		tagged, err := beginsWith(local.Join(path, t.Name), t.Header)
+		if err != nil {
+			return err
+		}
+		if tagged {
+			f.out = verdict{filter: t.source + ": it has a " + t.Name, why: record.ReasonIgnored}
 		}
 	}
 	return nil
@@ -120,7 +164,12 @@ func readIgnoreFile(path, source string) (ruleList, []error, error) {
 	return list, bad, err
 }
 
-func isCacheTag(path string) (bool, error) {
+// beginsWith reports whether the file at path begins with header. Anything begins with
+// an empty one.
+func beginsWith(path, header string) (bool, error) {
+	if header == "" {
+		return true, nil
+	}
 	file, _, err := local.OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, local.ErrNotRegular) {
 		return false, nil
@@ -129,12 +178,12 @@ func isCacheTag(path string) (bool, error) {
 		return false, err
 	}
 	defer file.Close()
-	head := make([]byte, len(cacheSignature))
+	head := make([]byte, len(header))
 	_, err = io.ReadFull(file, head)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return false, nil
 	}
-	return err == nil && string(head) == cacheSignature, err
+	return err == nil && string(head) == header, err
 }
 
 // Decision is what [Explain] found out.
@@ -177,7 +226,7 @@ func Explain(ctx context.Context, opts Options, path string) (Decision, error) {
 	var last verdict
 	for {
 		dir := local.Join(w.Root, f.path)
-		if err := f.readRules(dir, ruleFiles(dir), w.ExcludeCaches); err != nil {
+		if err := w.readRules(f, dir, w.ruleFiles(dir)); err != nil {
 			return Decision{}, err
 		}
 		if f.out.ignored() {
@@ -220,8 +269,12 @@ func decision(path, decided string, v verdict) Decision {
 }
 
 // ruleFiles returns which of the files that decide are in the folder at path.
-func ruleFiles(path string) (names []listed) {
-	for _, name := range []string{IgnoreFile, cacheTag} {
+func (w *walker) ruleFiles(path string) (names []listed) {
+	wanted := []string{IgnoreFile}
+	for _, t := range w.tags {
+		wanted = append(wanted, t.Name)
+	}
+	for _, name := range wanted {
 		if info, err := local.Lstat(local.Join(path, name)); err == nil {
 			names = append(names, listed{name: name, kind: info.Mode().Type()})
 		}

@@ -17,6 +17,10 @@ const IgnoreFile = ".jottaignore"
 // this is a mistake, and its rules would stay in memory.
 const maxIgnoreFile = 1 << 20
 
+// ErrRulesTooLarge is wrapped by the error of a file of patterns that is larger than the
+// limit. If it is that of the top folder, it ends the walk.
+var ErrRulesTooLarge = fmt.Errorf("it is larger than %d MiB, the limit for a file of patterns; shorten it", maxIgnoreFile>>20)
+
 // Rules are the rules that a person gave for one walk. They come before those
 // that ignore files in the tree give, and the last one that matches decides.
 //
@@ -31,6 +35,31 @@ func (r *Rules) Exclude(pattern string) error {
 	if err != nil {
 		return err
 	}
+	switch strings.TrimPrefix(pattern, "/") {
+	case "*", "**":
+		for i := range r.list {
+			if r.list[i].source == include {
+				return fmt.Errorf("%q leaves everything out, after %s %s, and the last match decides; put it first", pattern, include, r.list[i].text)
+			}
+		}
+	}
+	r.list = append(r.list, p)
+	return nil
+}
+
+const include = "--include"
+
+// Include adds a pattern like that of Exclude, which keeps what an earlier rule leaves
+// out. It is the same as Exclude with a "!" in front.
+func (r *Rules) Include(pattern string) error {
+	p, err := newRule(include, 0, pattern)
+	if err != nil {
+		return err
+	}
+	if !p.ignore {
+		return fmt.Errorf("%q begins with a !, which only --exclude takes; put a backslash before a ! that is part of a name", pattern)
+	}
+	p.ignore = false
 	r.list = append(r.list, p)
 	return nil
 }
@@ -155,7 +184,7 @@ func readRules(r io.Reader, source string) (list ruleList, bad []error, err erro
 		return nil, nil, err
 	}
 	if len(text) > maxIgnoreFile {
-		return nil, nil, fmt.Errorf("larger than %d bytes, which no list of patterns should be", maxIgnoreFile)
+		return nil, nil, ErrRulesTooLarge
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // what some editors begin a file with
 	line := 0

@@ -13,6 +13,7 @@ import (
 
 func TestBadRules(t *testing.T) {
 	dir := makeTree(t, "bad = ok|[x|", "good = a|b")
+	writeFile(t, filepath.Join(dir, "large"), strings.Repeat("secret\n", maxIgnoreFile/7+1))
 	var r Rules
 	for _, c := range []struct {
 		err  error
@@ -24,6 +25,11 @@ func TestBadRules(t *testing.T) {
 		{r.Exclude("a[b"), `pattern "a[b" has a bracket`},
 		{r.Exclude(`a\`), `pattern "a\\" has a bracket or a backslash`},
 		{r.Exclude("[[:nope:]]"), `unknown class`},
+		{r.Include("!a"), `"!a" begins with a !`},
+		{r.Include("a[b"), `pattern "a[b" has a bracket`},
+		{errors.Join(r.Include("a"), r.Exclude("*")), `"*" leaves everything out, after --include a`},
+		{r.Exclude("/**"), `"/**" leaves everything out, after --include a`},
+		{r.ExcludeFrom(filepath.Join(dir, "large")), `large: it is larger than 1 MiB`},
 		{r.ExcludeRegexp("a("), `regular expression "a(": `},
 		{r.ExcludeFrom(filepath.Join(dir, "bad")), `bad line 2: pattern "[x"`},
 		{r.ExcludeFrom(filepath.Join(dir, "none")), "none: "},
@@ -38,6 +44,19 @@ func TestBadRules(t *testing.T) {
 	}
 	if err := r.ExcludeFrom(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("ExcludeFrom(none) = %v, want ErrNotExist", err)
+	}
+}
+
+func TestParseTag(t *testing.T) {
+	for text, want := range map[string]Tag{".nobackup": {".nobackup", ""}, "a b:c:d\n": {"a b", "c:d\n"}, "x:": {"x", ""}} {
+		if got, err := ParseTag(text); got != want || err != nil {
+			t.Errorf("ParseTag(%q) = %+v, %v, want %+v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", ":x", ".", "..", "a/b", "a\x00"} {
+		if got, err := ParseTag(text); err == nil {
+			t.Errorf("ParseTag(%q) = %+v, want an error", text, got)
+		}
 	}
 }
 
@@ -92,6 +111,10 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	rules.ExcludeHidden()
+	var taken Rules
+	if err := taken.Include("/build"); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		path, want string
 		opts       Options
@@ -110,6 +133,9 @@ func TestExplain(t *testing.T) {
 		{path: "cache", want: "cache: kept"},
 		{path: "cache", want: "cache: ignored by --exclude-caches: it has a CACHEDIR.TAG", opts: Options{ExcludeCaches: true}},
 		{path: "cache/x", want: "cache/x: ignored with cache by --exclude-caches: it has a CACHEDIR.TAG", opts: Options{ExcludeCaches: true}},
+		{path: "build/x", want: "build/x: ignored with build by --exclude-if-present: it has a x", opts: Options{Tags: []Tag{{"x", ""}}, Rules: &taken}},
+		{path: "build/x/y", want: "build/x/y: kept", opts: Options{Rules: &taken}},
+		{path: "build", want: "build: kept by --include: /build", opts: Options{Rules: &taken}},
 		{path: "big", want: "big: ignored by --max-size: it is larger", opts: Options{MaxSize: 10}},
 		{path: "big", want: "big: kept", opts: Options{MaxSize: 11}},
 		{path: "big", want: "big: ignored by --min-age: it is younger", opts: Options{MinAge: time.Hour}},

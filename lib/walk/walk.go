@@ -39,6 +39,7 @@ type Options struct {
 	Follow        bool          // list what symbolic links lead to in their place
 	OneFileSystem bool          // leave out folders on another file system than Root and Prefix
 	ExcludeCaches bool          // leave out folders with a CACHEDIR.TAG
+	Tags          []Tag         // leave out folders with one of these
 	MaxSize       int64         // leave out larger files, in bytes; 0: none
 	MinAge        time.Duration // leave out files modified less than this before Now; 0: none
 	Now           time.Time     // what MinAge counts from; zero: the current time
@@ -108,7 +109,7 @@ func start(ctx context.Context, opts Options) (*walker, *folder, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	w := &walker{Options: opts, ctx: ctx, device: local.Device(info), above: info}
+	w := &walker{Options: opts, ctx: ctx, device: local.Device(info), above: info, tags: opts.tags()}
 	if opts.Prefix != "" {
 		if w.above, err = local.Stat(opts.Root); err != nil {
 			return nil, nil, err
@@ -126,6 +127,7 @@ type walker struct {
 	queue  *queue
 	device uint64 // of the file system that holds the top folder
 	top    *folder
+	tags   []tag
 	above  fs.FileInfo   // the folder that the top folder is in, if that has a record
 	rec    record.Record // what emit is given; one for all, since there may be millions
 }
@@ -222,9 +224,9 @@ func (w *walker) read(f *folder) []*task {
 	f.err = err // what could be read is listed nevertheless
 	rules := names
 	if err != nil {
-		rules = ruleFiles(path) // the names that are missing may be theirs
+		rules = w.ruleFiles(path) // the names that are missing may be theirs
 	}
-	if err := f.readRules(path, rules, w.ExcludeCaches); err != nil {
+	if err := w.readRules(f, path, rules); err != nil {
 		f.err = cmp.Or(f.err, err)
 		return nil // what is to be left out is not known, so nothing is listed
 	}

@@ -168,6 +168,27 @@ func TestTree(t *testing.T) {
 			want: []string{"dir a", "file a/CACHEDIR.TAG"},
 		},
 		{
+			name: "tags",
+			opts: Options{Tags: []Tag{{".nobackup", ""}, {"tag", "no"}}},
+			tree: []string{".nobackup", "a/.nobackup/x", "a/b/c", "d/tag = no thanks", "e/tag = yes", "f/tag -> ../d/tag", "g/h/.nobackup -> nowhere", "g/h/i", "j/nobackup", "k/tag = n"},
+			want: []string{"file .nobackup", "dir a ignored (ignored)", "dir d ignored (ignored)", "dir e", "file e/tag", "dir f", "symlink f/tag -> ../d/tag", "dir g", "dir g/h ignored (ignored)", "dir j", "file j/nobackup", "dir k", "file k/tag"},
+		},
+		{
+			name: "a rule does not override a tag",
+			opts: Options{Tags: []Tag{{".nobackup", ""}}},
+			tree: []string{"a/.nobackup", "a/b"},
+			give: func(r *Rules) error { return r.Include("a") },
+			want: []string{"dir a ignored (ignored)"},
+		},
+		{
+			name: "what is included comes back, in the order of the flags",
+			tree: []string{".jottaignore = *.c", "a.o", "b.o", "b.c", "d/a.o", "d/x"},
+			give: func(r *Rules) error {
+				return errors.Join(r.Exclude("*"), r.Include("*/"), r.Include("*.[oc]"), r.Exclude("/a.o"))
+			},
+			want: []string{"file .jottaignore ignored (ignored)", "file a.o ignored (ignored)", "file b.c", "file b.o", "dir d", "file d/a.o", "file d/x ignored (ignored)"},
+		},
+		{
 			name: "size",
 			opts: Options{MaxSize: 3},
 			tree: []string{"a = 12", "b = 123", "folder/c = 1"},
@@ -324,8 +345,10 @@ func TestIgnoreFileTooLarge(t *testing.T) {
 	if diff := cmp.Diff(want, collect(t, Options{Root: root})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if err := Tree(t.Context(), Options{Root: filepath.Join(root, "a")}, func(*record.Record) error { return nil }); err == nil {
-		t.Error("Tree listed a folder without its rules")
+	file := filepath.Join(root, "a", IgnoreFile)
+	err := Tree(t.Context(), Options{Root: filepath.Join(root, "a")}, func(*record.Record) error { return nil })
+	if !errors.Is(err, ErrRulesTooLarge) || !strings.Contains(err.Error(), file) {
+		t.Errorf("Tree of a folder with too many rules = %v, want ErrRulesTooLarge and the file", err)
 	}
 }
 
