@@ -1,9 +1,11 @@
 package walk
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -85,6 +87,117 @@ func except(t *testing.T, patterns ...string) *Rules {
 		}
 	}
 	return &r
+}
+
+// What was a mount point at the last run and is not now has not been seen, wherever it
+// would stand in the tree.
+func TestMountsNotSeen(t *testing.T) {
+	root := makeTree(t, ".jottaignore = /ignored|/deep/none/left", "a/disk/", "a/usb/f", "a/z", "B/f", "deep/x", "file", "ignored/disk/", "dangling -> nowhere", "tagged/.nobackup", "tagged/disk/", "young", "zz/f")
+	disk := filepath.Join(root, "a", "disk")
+	mountAt(t, disk)
+	writeFile(t, filepath.Join(disk, "sub", "f"), "")
+	if err := os.Symlink(filepath.Join(disk, "sub"), filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("a/usb", filepath.Join(root, "near")); err != nil {
+		t.Fatal(err)
+	}
+	const gone = " (unreadable) error vanished"
+	all := Options{Tags: []Tag{{".nobackup", ""}}}
+	linked := Options{Tags: all.Tags, Follow: true}
+	for _, c := range []struct {
+		name   string
+		opts   Options
+		mounts string
+		want   []string // of what is listed, only these are looked at: mounts and what is beneath them
+	}{
+		{"it is mounted", all, "a/disk", []string{"dir a/disk mount", "dir a/disk/sub", "file a/disk/sub/f"}},
+		{"it is a folder", all, "a/usb", []string{"dir a/usb" + gone, "file a/usb/f"}},
+		{"it has vanished, between others", all, "a/tape", []string{"dir a/tape" + gone}},
+		{"so has what is above it", all, "B/b/c/disk", []string{"dir B/b/c/disk" + gone}},
+		{"several of them, also within another", all, "zzz\x00a/tape\x00a/tape/in\x00a/usb\x00a/usb/in\x00Zzy/y\x00a/tape", []string{"dir a/tape" + gone, "dir a/tape/in" + gone, "dir a/usb" + gone, "file a/usb/f", "dir a/usb/in" + gone, "dir Zzy/y" + gone, "dir zzz" + gone}},
+		{"before and after all", all, " \x00\xff\xff", []string{"dir  " + gone, "dir \xff\xff" + gone}},
+		{"a file is in its place", all, "file", []string{"dir file" + gone}},
+		{"a file is in the place of what is above it", all, "file/disk", []string{"file file", "dir file/disk" + gone}},
+		{"a dangling link is in its place", all, "dangling", []string{"dir dangling" + gone}},
+		{"a dangling link is followed", linked, "dangling", []string{"dir dangling" + gone}},
+		{"a link to another file system", linked, "link", []string{"dir link mount", "file link/f"}},
+		{"a link that is not followed", all, "link", []string{"dir link" + gone}},
+		{"a link to this file system", linked, "near", []string{"dir near" + gone, "file near/f"}},
+		{"a rule leaves it out", all, "ignored", []string{"dir ignored ignored (ignored)"}},
+		{"a rule leaves out what is above it", all, "ignored/disk\x00ignored/tape", []string{"dir ignored ignored (ignored)"}},
+		{"a tag leaves out what is above it", all, "tagged/disk\x00tagged/tape", []string{"dir tagged ignored (ignored)"}},
+		{"a rule would leave it out if it were there", all, "deep/none/left\x00deep/none/left/x\x00deep/none/listed", []string{"dir deep/none/listed" + gone}},
+		{"a flag would leave it out", Options{Rules: except(t, "tape")}, "x/tape\x00x/tape2", []string{"dir x/tape2" + gone}},
+		{"it is left out as another file system", Options{OneFileSystem: true}, "a/disk", []string{"dir a/disk ignored (elsewhere) mount"}},
+		{"only what is listed counts", Options{Prefix: "a"}, "B/x\x00a/usb\x00A\x00a/tape\x00a.b\x00zzz", []string{"dir a/tape" + gone, "dir a/usb" + gone, "file a/usb/f"}},
+		{"of what is listed, the top, too", Options{Prefix: "a"}, "a", []string{"dir a" + gone, "dir a/disk mount", "dir a/disk/sub", "file a/disk/sub/f", "file a/z", "dir a/usb", "file a/usb/f"}},
+		{"nothing is looked for", all, "", nil},
+	} {
+		c.opts.Root = root
+		if c.mounts != "" {
+			c.opts.Mounts = strings.Split(c.mounts, "\x00")
+		}
+		for _, jobs := range []int{1, 4} {
+			c.opts.Jobs = jobs
+			var got []string
+			last := ""
+			err := Tree(t.Context(), c.opts, func(r *record.Record) error {
+				if last != "" && record.Compare(last, r.Path) >= 0 {
+					t.Errorf("%s: %q comes after %q", c.name, r.Path, last)
+				}
+				last = r.Path
+				if r.Root != root {
+					t.Errorf("%s: the root of %q is %q", c.name, r.Path, r.Root)
+				}
+				if !slices.ContainsFunc(c.opts.Mounts, func(m string) bool {
+					return record.Under(r.Path, m) || record.Under(m, r.Path) && (r.Ignored || r.Kind != record.KindDir)
+				}) {
+					return nil
+				}
+				s := line(r)
+				if r.Mount {
+					s += " mount"
+				}
+				got = append(got, s)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(got) // their order has been looked at
+			want := slices.Sorted(slices.Values(c.want))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: -want +got:\n%s", c.name, diff)
+			}
+		}
+	}
+}
+
+// A folder that cannot be looked into hides whether anything is mounted in it.
+func TestMountBehindError(t *testing.T) {
+	root := makeTree(t, "a/disk/f", "b/f", "n/f")
+	long := "n/" + strings.Repeat("x", 300)
+	opts := Options{Root: root, Mounts: []string{"a/disk", "b/disk", long}, openDir: func(path string, follow bool) (*os.File, error) {
+		if strings.HasSuffix(path, "/a") {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EACCES}
+		}
+		return local.OpenDir(path, follow)
+	}}
+	var got []string
+	if err := Tree(t.Context(), opts, func(r *record.Record) error {
+		if r.Error != nil {
+			got = append(got, r.Path+": "+r.Error.Message)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"a: open ", "a/disk: a file system was mounted here at the last run, and the walk did not come to it", "b/disk: a file system was mounted here at the last run and is not now", long + ": a file system was mounted here at the last run, and cannot be seen now: stat "} {
+		if i >= len(got) || !strings.HasPrefix(got[i], want) {
+			t.Errorf("errors %q\nwant one that begins with %q", got, want)
+		}
+	}
 }
 
 // An automounter mounts when the folder is opened, after it has been looked at.
@@ -186,8 +299,10 @@ func TestSnapshot(t *testing.T) {
 		"dir data mount", "file data/f", "dir data/nested mount", "file data/nested/g",
 		"dir snapshot mount", "file snapshot/f", "dir snapshot/nested (unreadable) error vanished",
 	}
-	if diff := cmp.Diff(want, collectMounts(t, Options{Root: disk})); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+	for _, mounts := range [][]string{nil, {"data/nested", "snapshot/nested"}} {
+		if diff := cmp.Diff(want, collectMounts(t, Options{Root: disk, Mounts: mounts})); diff != "" {
+			t.Errorf("with the mounts %q: -want +got:\n%s", mounts, diff)
+		}
 	}
 	want = []string{"file f", "dir nested ignored (elsewhere) mount"}
 	if diff := cmp.Diff(want, collectMounts(t, Options{Root: disk + "/snapshot", OneFileSystem: true})); diff != "" {

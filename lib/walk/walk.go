@@ -45,6 +45,11 @@ type Options struct {
 	Now           time.Time     // what MinAge counts from; zero: the current time
 	Jobs          int           // how many folders are read at a time; 0: twice the number of CPUs
 
+	// Mounts are the paths of folders that were mount points when the tree was last
+	// listed. One that is not a mount point now, or is not there, gets a record with
+	// an error of the class vanished, in its place; what is in it is listed.
+	Mounts []string
+
 	// Warn, if set, hears of lines in ignore files that are no patterns, from the
 	// goroutine that called Tree.
 	Warn func(error)
@@ -64,6 +69,8 @@ func Tree(ctx context.Context, opts Options, emit func(*record.Record) error) er
 		return err
 	}
 	w.emit = emit
+	guard := w.guard()
+	guard.enter(w.Prefix)
 	w.queue = newQueue(w.Jobs, top.task)
 	defer w.queue.stop()
 	w.queue.take()
@@ -78,10 +85,10 @@ func Tree(ctx context.Context, opts Options, emit func(*record.Record) error) er
 	if err := w.list(top); err != nil {
 		return err
 	}
-	if w.Prefix == "" {
+	if w.Prefix == "" && top.err != nil {
 		return top.err // there is no record to carry it
 	}
-	return nil
+	return guard.leave(w.Prefix)
 }
 
 // start looks at the top folder and sets what opts leave open.
