@@ -84,6 +84,26 @@ func TestPathIn(t *testing.T) {
 	}
 }
 
+func TestReserved(t *testing.T) {
+	for p, want := range map[Path]bool{
+		"/Jotta/Archive/.jottatools": true, "/Jotta/Archive/.JottaTools/jobs/x": true, "/nas/data/.JOTTATOOLS": true,
+		"/Jotta/Archive/.jottatoolſ/x": true, // which folds to the same
+		"/Jotta/Archive":               false, "/Jotta": false, "/": false, "": false,
+		"/.jottatools/.jottatools": false, "/Jotta/Archive/.jottatools2": false, "/Jotta/Archive/jottatools": false,
+		"/Jotta/Archive/photos/.jottatools": false, "/Jotta/Archive/.jottatoo": false,
+	} {
+		if got := p.Reserved(); got != want {
+			t.Errorf("%s.Reserved() = %t", p, got)
+		}
+		if got := Path("/Jotta/Archive").Covers(p); got == want {
+			t.Errorf("/Jotta/Archive covers %s: %t", p, got)
+		}
+		if !Path("/Jotta/Archive/.jottatools/jobs").Covers(p) {
+			t.Errorf("a reserved place does not cover %s", p)
+		}
+	}
+}
+
 func FuzzParsePath(f *testing.F) {
 	f.Add("/Jotta/Archive/a b+c/100%")
 	f.Add("//a/../.")

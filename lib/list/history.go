@@ -130,6 +130,9 @@ func past(ctx context.Context, service Lister, top Top, t time.Time, emit Emit) 
 		if err != nil {
 			return err
 		}
+		if !top.Remote.Covers(top.Remote.Join(e.Path)) {
+			continue
+		}
 		if e.Deleted.IsZero() || e.Deleted.After(t) {
 			r := Record(top, &e)
 			if err := sorted.Add(&r); err != nil {

@@ -1,5 +1,8 @@
 // Package list shows what the service holds as records in tree order.
 //
+// What is reserved for these programs ([jfs.Path.Reserved]) is listed only by those who
+// name it.
+//
 // A listing arrives in the service's own order and is sorted, on disk if it is
 // large, so memory does not grow with the tree. The package reads only: it fetches
 // no content and changes nothing.
@@ -123,7 +126,7 @@ func fetch(ctx context.Context, service Lister, top Top, o Options) (*record.Sor
 func collect(entries iter.Seq2[jfs.Entry, error], top Top, o Options) (*record.Sorter, error) {
 	sorted := &record.Sorter{Memory: sorterMemory}
 	for e, err := range entries {
-		if err == nil && o.wants(&e) {
+		if err == nil && o.wants(&e) && top.Remote.Covers(top.Remote.Join(e.Path)) {
 			r := Record(top, &e)
 			err = sorted.Add(&r)
 		}
@@ -155,6 +158,9 @@ func levels(ctx context.Context, service Lister, p jfs.Path, depth int) iter.Seq
 				name := e.Path
 				if dir != "" {
 					e.Path = dir + "/" + e.Path
+				}
+				if !p.Covers(p.Join(e.Path)) {
+					continue
 				}
 				descend := e.Kind != jfs.KindFile && !e.Foreign && left > 1 && name != ""
 				if !yield(e, nil) || descend && !walk(e.Path, left-1) {

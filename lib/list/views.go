@@ -57,6 +57,9 @@ func Trashed(ctx context.Context, service Viewer, emit Emit) error {
 	sorted := new(record.Sorter)
 	defer sorted.Close()
 	for info, err := range service.Trashed(ctx) {
+		if err == nil && jfs.Path(info.Path).Reserved() {
+			continue
+		}
 		if err == nil {
 			err = sorted.Add(viewed(&info.Entry))
 		}
@@ -73,17 +76,39 @@ func Latest(ctx context.Context, service Viewer, n int, emit Emit) error {
 	if n < 1 {
 		return fmt.Errorf("the number of files must be at least 1, not %d", n)
 	}
-	sorted := new(record.Sorter)
-	defer sorted.Close()
-	for info, err := range service.Latest(ctx, n) {
-		if err == nil {
-			err = sorted.Add(viewed(&info.Entry))
+	for ask := n; ; ask *= 2 {
+		sorted, enough, err := latest(ctx, service, n, ask)
+		if err == nil && (enough || ask >= maxAsked*n) {
+			err = emitAll(sorted, emit)
+			enough = true
 		}
-		if err != nil {
+		sorted.Close()
+		if err != nil || enough {
 			return err
 		}
 	}
-	return emitAll(sorted, emit)
+}
+
+// maxAsked is how many times the wanted number of files is asked for, at most, to find
+// as many that are to be shown.
+const maxAsked = 32
+
+// latest asks for a number of files and returns the n newest of them that are not
+// reserved. It is not enough if there are fewer, and may be more among those that were
+// not asked for. Close the Sorter after use.
+func latest(ctx context.Context, service Viewer, n, ask int) (sorted *record.Sorter, enough bool, err error) {
+	sorted = new(record.Sorter)
+	shown, all := 0, 0
+	for info, err := range service.Latest(ctx, ask) {
+		if all++; err == nil && !jfs.Path(info.Path).Reserved() {
+			shown++
+			err = sorted.Add(viewed(&info.Entry))
+		}
+		if err != nil || shown == n {
+			return sorted, true, err
+		}
+	}
+	return sorted, all < ask || all == shown, nil
 }
 
 // viewed returns the record of an entry with an absolute path.

@@ -199,7 +199,7 @@ func (t *trashNode) look(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if p := jfs.Path(info.Path); p.In(t.top) && p != t.top {
+			if p := jfs.Path(info.Path); p.In(t.top) && p != t.top && t.top.Covers(p) {
 				add(info.Entry, info.Path)
 			}
 		}

@@ -69,7 +69,7 @@ func (f *fileSystem) relist(ctx context.Context, dir *entry) (bool, error) {
 	}
 	found := make([]foundEntry, 0, len(entries))
 	for i := range entries {
-		if e, ok := f.visible(dir, &entries[i]); ok {
+		if e, ok := f.visible(dir, &entries[i]); ok && p.Covers(p.Join(entries[i].Path)) {
 			found = append(found, e)
 		}
 	}
@@ -252,6 +252,9 @@ func (f *fileSystem) listAll(p jfs.Path, folders map[string][]foundEntry) error 
 	for e, err := range f.service.ListTree(f.ctx, p) {
 		if err != nil {
 			return err
+		}
+		if !p.Covers(p.Join(e.Path)) {
+			continue
 		}
 		if n++; n > fillMost {
 			return errTooMany

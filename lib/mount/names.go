@@ -16,6 +16,7 @@ import (
 	"jottatools/lib/jfs"
 	"jottatools/lib/mount/spool"
 	"jottatools/lib/record"
+	"jottatools/lib/transfer"
 )
 
 // junk is what systems leave in folders and nobody wants stored, in folded letters.
@@ -36,6 +37,12 @@ func (f *fileSystem) mayAdd(dir *entry, name string) error {
 		return fmt.Errorf("create %s: such files are kept out; --junk lets them in: %w", name, syscall.EPERM)
 	case name == trashName || revisionName.MatchString(name):
 		return fmt.Errorf("create %s: the name stands for something else: %w", name, syscall.EPERM)
+	}
+	f.tree.mu.Lock()
+	p := f.tree.path(dir).Join(name)
+	f.tree.mu.Unlock()
+	if p.Reserved() {
+		return fmt.Errorf("create %s: the name is that of a folder for notes of these programs, which a mount does not show; choose another one: %w", p, syscall.EPERM)
 	}
 	_, err := jfs.CheckName(name)
 	return err
@@ -150,6 +157,10 @@ func (f *fileSystem) mkdir(caller context.Context, dir *entry, name string) (*en
 	f.tree.mu.Unlock()
 	if err := f.service.MkDir(ctx, p); err != nil {
 		return nil, err
+	}
+	if _, err := transfer.Respell(ctx, f.service, p); err != nil { // it is there all the same
+		f.o.Warn("%s: %v", p, err)
+		f.note(err)
 	}
 	f.tree.mu.Lock()
 	defer f.tree.mu.Unlock()

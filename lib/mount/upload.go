@@ -423,6 +423,9 @@ func (f *fileSystem) sendVersion(ctx context.Context, s *sending, e *entry, l *l
 	case err != nil:
 		return err
 	}
+	if err := f.respell(ctx, e, p); err != nil {
+		return err
+	}
 	l.markSent(version)
 	f.tree.mu.Lock()
 	defer f.tree.mu.Unlock()
@@ -430,6 +433,30 @@ func (f *fileSystem) sendVersion(ctx context.Context, s *sending, e *entry, l *l
 	e.rev = revision{size: size, md5: found.md5, created: created, modified: modified, updated: time.Now().Truncate(time.Second)}
 	if e.parent != nil {
 		e.parent.version++ // a listing that is under way does not know of it
+	}
+	return nil
+}
+
+// respell gives a file that is new, and has just been sent, the name that it has here:
+// one in the trash may have had it in other letter case, and has come back as it was.
+// The error is one that may pass.
+func (f *fileSystem) respell(ctx context.Context, e *entry, p jfs.Path) error {
+	f.tree.mu.Lock()
+	stored := e.stored
+	f.tree.mu.Unlock()
+	if stored {
+		return nil
+	}
+	_, err := transfer.Respell(ctx, f.service, p)
+	switch rec := jfs.RecordError(err); {
+	case err == nil:
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case rec.Retry:
+		return err
+	default:
+		f.o.Warn("%s: %v", p, err)
+		f.note(err)
 	}
 	return nil
 }

@@ -109,6 +109,9 @@ func (o *Options) place(ctx context.Context, rec *record.Record, service Service
 		return err
 	}
 	p := o.To.Join(rec.Path)
+	if !o.To.Covers(p) {
+		return &record.Error{Class: record.ClassNameInvalid, Message: fmt.Sprintf("%s is a place for notes of these programs; give another folder with --to", p)}
+	}
 	rec.Remote = string(p)
 	info, err := service.Stat(ctx, p)
 	switch {
@@ -225,7 +228,7 @@ func List(ctx context.Context, out *record.Writer, service Service, o Options) e
 		if err != nil {
 			return err
 		}
-		if !info.Live() {
+		if !info.Live() || jfs.Path(info.Path).Reserved() {
 			continue
 		}
 		l, err := service.LinkTo(ctx, info)

@@ -149,8 +149,10 @@ func TestListLeavesOutDeadLinks(t *testing.T) {
 	live := jfs.Info{Entry: jfs.Entry{Path: "/Jotta/Archive/a", Kind: jfs.KindFile, Revision: jfs.Revision{State: record.StateCompleted, Size: 1}}}
 	dead := live
 	dead.Path, dead.Deleted = "/Jotta/Archive/b", time.Unix(1, 0)
+	notes := live // of these programs
+	notes.Path = "/Jotta/Archive/.jottatools/jobs/a"
 	got := through(t, func(_ *record.Reader, out *record.Writer) error {
-		return List(t.Context(), out, &fake{listed: []jfs.Info{dead, live}}, Options{})
+		return List(t.Context(), out, &fake{listed: []jfs.Info{dead, notes, live}}, Options{})
 	})
 	if len(got) != 1 || got[0].Path != "Jotta/Archive/a" || got[0].Link != "page of /Jotta/Archive/a" {
 		t.Errorf("listed %+v", got)
