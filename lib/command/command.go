@@ -90,7 +90,7 @@ func (c *Command) Main(run func(ctx context.Context, env *Env) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	ctx, cancel := leash(ctx)
+	ctx, cancel := leash(explained(ctx))
 	defer cancel()
 	c.env.start(ctx, c)
 	err := c.execute(ctx, run)

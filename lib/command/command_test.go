@@ -41,6 +41,7 @@ func TestExitCode(t *testing.T) {
 		{fmt.Errorf("x: %w", record.ErrMiscounted), 3},
 		{fmt.Errorf("x: %w", record.ErrMalformed), 3},
 		{fmt.Errorf("x: %w", record.ErrLeftOut), 3},
+		{fmt.Errorf("%w by a signal", record.ErrStopped), 75}, // 130, if its context says so
 		{classed(record.ClassAuth), 4},
 		{classed(record.ClassForbidden), 4},
 		{classed(record.ClassNameInvalid), 5},
@@ -423,5 +424,30 @@ func TestSerial(t *testing.T) {
 		if got := strings.TrimSpace(string(out)); err != nil || got != want {
 			t.Errorf("GOMAXPROCS=%s: %q, %v, want %q", set, got, err, want)
 		}
+	}
+}
+
+// TestSignalReads: a run that was ended says so in words, wherever the cause of it is
+// told.
+func TestSignalReads(t *testing.T) {
+	signals, signal := context.WithCancelCause(context.Background())
+	ctx := explained(signals)
+	signal(errors.New("terminated signal received")) // as signal.NotifyContext says it
+	<-ctx.Done()
+	const want = "the run was ended by a signal (terminated)"
+	if got := context.Cause(ctx).Error(); got != want {
+		t.Errorf("the cause is %q, want %q", got, want)
+	}
+	f, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	defer w.Close()
+	in := record.NewReader(interruptible(ctx, f))
+	for range in.All() {
+	}
+	if got := in.Whole(); got == nil || got.Error() != want {
+		t.Errorf("the stream is not whole: %v, want %q", got, want)
 	}
 }

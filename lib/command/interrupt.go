@@ -2,11 +2,14 @@ package command
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
+
+	"jottatools/lib/record"
 )
 
 // pipedFile is a file whose reading ends with a context.
@@ -39,6 +42,21 @@ func (p *pipedFile) Read(b []byte) (int, error) {
 	return p.PipeReader.Read(b)
 }
 
+// explained returns a context that ends when signals, a context of signal.NotifyContext,
+// does, with a cause that people can read in the middle of a sentence.
+func explained(signals context.Context) context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	context.AfterFunc(signals, func() { cancel(stopped(context.Cause(signals))) })
+	return ctx
+}
+
+// stopped says which signal ended the run. The cause names it as "terminated signal
+// received".
+func stopped(cause error) error {
+	name := strings.TrimSuffix(cause.Error(), " signal received")
+	return fmt.Errorf("%w by a signal (%s)", record.ErrStopped, name)
+}
+
 // leashVariable names a file descriptor, the reading end of a pipe whose other
 // end a supervisor such as jottasync holds open. When the supervisor dies, even
 // by kill -9, the pipe ends, and so does the program.
@@ -50,7 +68,7 @@ func leash(ctx context.Context) (context.Context, context.CancelFunc) {
 		f := os.NewFile(uintptr(fd), "leash")
 		go func() {
 			io.Copy(io.Discard, f)
-			cancel(errors.New("stopped by the program that started this one"))
+			cancel(fmt.Errorf("%w by the program that started this one", record.ErrStopped))
 		}()
 	}
 	return ctx, func() { cancel(nil) }

@@ -29,6 +29,9 @@ var (
 	ErrLeftOut = errors.New("entries that need nothing were left out of the stream")
 	// ErrMalformed: a line is not a record.
 	ErrMalformed = errors.New("malformed line")
+	// ErrStopped: the program that reads was told to stop. An error that wraps it says
+	// by whom.
+	ErrStopped = errors.New("the run was ended")
 )
 
 // MaxLine is the longest line a Reader takes, in bytes. Longer ones are
@@ -282,11 +285,13 @@ func (r *Reader) Ended() bool { return r.done }
 
 // Whole returns nil if the stream was read to its end and proves that nothing
 // is missing from it. Otherwise the error wraps ErrTruncated, ErrIncomplete,
-// ErrMiscounted or ErrMalformed, or what ended the reading, which may be the
+// ErrMiscounted, ErrMalformed or ErrStopped, or what ended the reading, which may be the
 // cause of a context's end. Entries that carry errors do not make a stream less
 // whole; see [Reader.Clean].
 func (r *Reader) Whole() error {
 	switch {
+	case errors.Is(r.fault, ErrStopped): // the stream is not to blame
+		return r.fault
 	case r.fault != nil:
 		return fmt.Errorf("%w (line %d: %w); run the command before this one again", ErrTruncated, r.line, r.fault)
 	case r.bad > 0:
