@@ -4,6 +4,7 @@
 //
 //	jdiff --dest REMOTE < tree.ndjson | jput [-j N] [--bwlimit RATE] [--tpslimit N] [-n]
 //	pg_dump db | jput --to REMOTE [--md5 HEX --size N] -
+//	jput --mkdir REMOTE…
 //
 // Each record of the plan leaves when it has been dealt with, with what became
 // of it. Deletions pass through, after everything before them is done.
@@ -55,18 +56,30 @@ run again takes up what the service has. A stream that its writer breaks off loo
 like one that ends, and is stored: "set -o pipefail" makes the shell say so, --size
 keeps it out.
 
+With --mkdir, no plan is read: the folders REMOTE are made, and those above them. It
+is no error if they are there.
+
+A plan is obeyed like a script: it may say to upload any file. With --beneath DIR, a
+record about a local entry that is not beneath DIR fails as "forbidden"; symbolic
+links lead nowhere else.
+
+A new entry has the name that the plan says, in these letters, also if the trash has
+that name in other letter case. If that fails, the entry fails, and its remote path is
+that which it has. A file that is replaced keeps its spelling.
+
 The account is that of jlogin; JOTTA_PROFILE chooses one of several, and
 JOTTA_ENDPOINT names another server.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jput --bwlimit "08:00,512k 23:00,off" < plan.ndjson | tee done.ndjson
   set -o pipefail; pg_dump db | jput --to /Jotta/Archive/db.sql -
+  jput --mkdir /Jotta/Archive/nas/photos
   jput -n < plan.ndjson | jq -r 'select(.status == "skipped") |
       .action + " " + .path'`
 
 func main() {
 	cmd := command.New("jput", "upload what a plan says, in parallel, or a stream")
-	cmd.Long, cmd.Example, cmd.Args = long, example, "[--to REMOTE -]"
+	cmd.Long, cmd.Example, cmd.Args = long, example, "[--to REMOTE - | --mkdir REMOTE…]"
 	var o options
 	f := cmd.Flags()
 	command.JobsVar(f, &o.Jobs, 6, "upload at most `N` files at once")
@@ -74,6 +87,8 @@ func main() {
 	command.TPSVar(f, &o.tps)
 	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "send nothing; mark what would be done as skipped")
 	f.StringVar(&o.to, "to", "", "store standard input as the file `REMOTE`")
+	f.BoolVar(&o.mkdir, "mkdir", false, "make the folders REMOTE, and those above them")
+	f.StringVar(&o.Beneath, "beneath", "", "upload nothing that is not beneath the local folder `DIR`")
 	f.StringVar(&o.stream.MD5, "md5", "", "with --to: the stream has this MD5, in `HEX`")
 	f.Int64Var(&o.stream.Size, "size", record.SizeUnknown, "with --to: the stream has `N` bytes")
 	f.Lookup("size").DefValue = "0" // of which the help says nothing
@@ -85,6 +100,8 @@ func main() {
 type options struct {
 	transfer.UploadOptions
 	to     string
+	mkdir  bool
+	made   []jfs.Path // by --mkdir
 	tps    float64
 	stream transfer.StreamOptions
 }
@@ -93,6 +110,10 @@ type options struct {
 func (o *options) check(args []string) (err error) {
 	stream := len(args) == 1 && args[0] == "-"
 	switch {
+	case o.mkdir:
+		return o.checkMkdir(args)
+	case o.to != "" && o.Beneath != "":
+		return command.Usagef("--beneath is for plans; leave it out")
 	case o.to == "" && stream:
 		return command.Usagef("say with --to REMOTE what - is to be stored as")
 	case len(args) > 0 && !stream:
@@ -103,6 +124,9 @@ func (o *options) check(args []string) (err error) {
 		return command.Usagef("--md5, --size and --spool… are for a stream; write: jput --to REMOTE -")
 	case o.stream.Size < record.SizeUnknown:
 		return command.Usagef("--size must not be negative")
+	}
+	if fi, err := os.Stat(o.Beneath); o.Beneath != "" && (err != nil || !fi.IsDir()) {
+		return command.Usagef("--beneath %s: it is not a folder", o.Beneath)
 	}
 	if o.to == "" {
 		return nil
@@ -122,6 +146,24 @@ func (o *options) check(args []string) (err error) {
 	return nil
 }
 
+// checkMkdir reads the paths of the folders.
+func (o *options) checkMkdir(args []string) error {
+	switch {
+	case o.to != "" || o.Beneath != "":
+		return command.Usagef("--mkdir uploads nothing; leave --to and --beneath out")
+	case len(args) == 0:
+		return command.Usagef("--mkdir needs the folders to make, such as /Jotta/Archive/nas")
+	}
+	for _, arg := range args {
+		p, err := jfs.ParsePath(arg)
+		if err != nil {
+			return command.Usagef("%v", err)
+		}
+		o.made = append(o.made, p)
+	}
+	return nil
+}
+
 func run(ctx context.Context, env *command.Env, o options) error {
 	if err := o.check(env.Args); err != nil {
 		return err
@@ -137,6 +179,11 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	}
 	progress := env.Progress()
 	o.Expect, o.Progress, o.NoMore = progress.Expect, progress.Add, progress.ExpectNoMore
+	if o.mkdir {
+		return env.Source(func(out *record.Writer) error {
+			return transfer.MakeFolders(ctx, o.made, out, service, o.UploadOptions)
+		})
+	}
 	if o.to != "" {
 		o.stream.Bandwidth, o.stream.DryRun, o.stream.Expect, o.stream.Progress = o.Bandwidth, o.DryRun, o.Expect, o.Progress
 		return env.Source(func(out *record.Writer) error {

@@ -105,7 +105,7 @@ func (s *streaming) store(in io.Reader) error {
 	if !s.o.DryRun {
 		// Before anything is read: a full account is not worth the wait.
 		if customer := s.account(s.service); customer.WriteLocked {
-			return &jfs.Error{Op: "upload", Path: s.o.Remote, Class: record.ClassLocked, Message: "the account takes no uploads at present; see the web interface for the reason"}
+			return lockedError(s.o.Remote)
 		}
 		if s.ctx.Err() != nil {
 			return context.Cause(s.ctx)

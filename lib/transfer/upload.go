@@ -29,6 +29,10 @@ type UploadOptions struct {
 	Jobs      int        // entries dealt with at once
 	Bandwidth *Bandwidth // of all uploads together; nil: no limit
 	DryRun    bool       // send nothing; what would be done leaves with status skipped
+	// Beneath, if not "", is a folder: a record that is about a local entry outside of it, or
+	// about one that a symbolic link leads out to, fails as forbidden. So a plan from
+	// elsewhere cannot have just any file uploaded.
+	Beneath string
 
 	// Expect, if set, hears of work before it begins, and Progress of work done;
 	// the bytes may be negative when something has to be sent again. Both may be
@@ -71,6 +75,14 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 		names:  newNames(service),
 		sender: &Sender{Service: service, Bandwidth: o.Bandwidth, firstPause: o.firstPause, stuckAfter: o.stuckAfter},
 	}
+	if o.Beneath != "" {
+		fence, err := newFence(o.Beneath)
+		if err != nil {
+			return local.NewError(err)
+		}
+		defer fence.close()
+		u.fence = fence
+	}
 	u.queue = newQueue(o.Jobs, u.carryOut)
 	for rec := range in.All() {
 		if u.ended() {
@@ -95,6 +107,7 @@ type uploads struct {
 	service Uploader
 	sender  *Sender
 	names   *names
+	fence   *fence // nil: local entries may be anywhere
 	queue   *queue
 	o       UploadOptions
 	roots   local.Roots
@@ -131,6 +144,9 @@ func (u *uploads) take(rec *record.Record) {
 		return
 	}
 	p, err := u.check(rec)
+	if err == nil && u.fence != nil {
+		err = u.fence.check(rec)
+	}
 	switch {
 	case err != nil:
 		u.finish(rec, err)
@@ -161,8 +177,12 @@ func (u *uploads) lookAtAccount() {
 	}
 	u.ready = true
 	if customer := u.account(u.service); customer.WriteLocked {
-		u.stop(&jfs.Error{Op: "upload", Class: record.ClassLocked, Message: "the account takes no uploads at present; see the web interface for the reason"})
+		u.stop(lockedError(""))
 	}
+}
+
+func lockedError(p jfs.Path) *jfs.Error {
+	return &jfs.Error{Op: "upload", Path: p, Class: record.ClassLocked, Message: "the account takes no uploads at present; see the web interface for the reason"}
 }
 
 // check returns the remote path of a record that makes sense.
@@ -233,7 +253,7 @@ func (u *uploads) act(rec *record.Record, p jfs.Path) error {
 func (u *uploads) makeFolder(rec *record.Record, p jfs.Path) error {
 	before, err := u.names.look(u.ctx, p)
 	if err == nil {
-		err = u.mkdir(p)
+		err = mkDir(u.ctx, u.service, p)
 	}
 	if err != nil {
 		return err
@@ -244,22 +264,22 @@ func (u *uploads) makeFolder(rec *record.Record, p jfs.Path) error {
 	return err
 }
 
-// mkdir makes the folder p. A file in its place that never had any content, since its
+// mkDir makes the folder p. A file in its place that never had any content, since its
 // upload never came to an end, gives way: listings of trees do not show it, so that no
 // plan can.
-func (u *uploads) mkdir(p jfs.Path) error {
-	err := u.service.MkDir(u.ctx, p)
+func mkDir(ctx context.Context, service Uploader, p jfs.Path) error {
+	err := service.MkDir(ctx, p)
 	if !errors.Is(err, jfs.ErrExist) {
 		return err
 	}
-	info, statErr := u.service.Stat(u.ctx, p)
+	info, statErr := service.Stat(ctx, p)
 	if statErr != nil || info.Kind != jfs.KindFile || info.State != record.StateIncomplete && info.State != record.StateCorrupt {
 		return err
 	}
-	if err := u.service.Trash(u.ctx, p); err != nil {
+	if err := service.Trash(ctx, p); err != nil {
 		return err
 	}
-	return u.service.MkDir(u.ctx, p)
+	return service.MkDir(ctx, p)
 }
 
 func contentOf(rec *record.Record) jfs.Content {
@@ -281,6 +301,14 @@ func (u *uploads) put(rec *record.Record, p jfs.Path) error {
 		return local.NewError(err)
 	}
 	defer f.Close()
+	if u.fence != nil {
+		switch err := u.fence.holds(rec, f); {
+		case local.Class(err) == record.ClassVanished:
+			return u.skipChanging(rec)
+		case err != nil:
+			return err
+		}
+	}
 	if changed(rec, fi) {
 		return u.skipChanging(rec)
 	}
