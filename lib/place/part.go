@@ -135,14 +135,16 @@ func (p *Part) Restart() error {
 
 // Finish gives the part its name, in place of the file that has it, after setting
 // its mode, unless that is 0, and its time, unless that is zero. Nothing but a file
-// is replaced.
+// is replaced. If the file system does not hold the time, the file has its name all the
+// same, and the error says so.
 func (p *Part) Finish(mode fs.FileMode, mtime time.Time) error {
 	f, path := p.folder, join(p.folder.path, p.name)
 	if err := p.File.Close(); err != nil {
 		return at(err, path)
 	}
+	var otherTime *record.Error
 	if !mtime.IsZero() {
-		if err := f.root.Chtimes(p.temp, time.Time{}, mtime); err != nil {
+		if err := f.setTime(p.temp, mtime); err != nil && !errors.As(err, &otherTime) {
 			return at(err, path)
 		}
 	}
@@ -159,6 +161,9 @@ func (p *Part) Finish(mode fs.FileMode, mtime time.Time) error {
 	}
 	p.done = true
 	f.tree.changed.Store(true)
+	if otherTime != nil {
+		return &record.Error{Class: otherTime.Class, Message: "it was fetched whole, but " + otherTime.Message}
+	}
 	return nil
 }
 

@@ -233,7 +233,7 @@ func (f *Folder) Release() {
 	}
 	var err error
 	if !f.mtime.IsZero() {
-		err = f.root.Chtimes(".", time.Time{}, f.mtime)
+		err = f.setTime(".", f.mtime)
 	}
 	if f.mode != 0 {
 		err = errors.Join(err, f.root.Chmod(".", f.mode))
@@ -282,10 +282,11 @@ func (f *Folder) OpenRegular(name string) (*os.File, error) {
 	return file, nil
 }
 
-// SetTime sets the time of modification of a file.
+// SetTime sets the time of modification of a file. It is an error if the file system has
+// made another time of it.
 func (f *Folder) SetTime(name string, mtime time.Time) error {
 	f.tree.changed.Store(true)
-	return at(f.root.Chtimes(name, time.Time{}, mtime), join(f.path, name))
+	return at(f.setTime(name, mtime), join(f.path, name))
 }
 
 // SetMode sets the permissions of a file.
