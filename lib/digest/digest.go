@@ -257,10 +257,12 @@ func (r *run) feed(rec *record.Record) {
 	case !r.opts.Check && hashable(rec):
 		if r.cache != nil {
 			r.cache.seek(rec)
-			if entry, number, ok := r.cache.take([]byte(rec.Raw())); ok {
-				r.known++
-				r.queue.pass(result{known: slices.Clone(entry), number: number})
-				return
+			if r.lines != nil {
+				if entry, number, ok := r.cache.take([]byte(rec.Raw())); ok {
+					r.known++
+					r.queue.pass(result{known: slices.Clone(entry), number: number})
+					return
+				}
 			}
 			if md5, ok := r.cache.find(rec); ok {
 				r.known++

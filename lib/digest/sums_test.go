@@ -36,6 +36,27 @@ func TestSumsSatisfyMD5sum(t *testing.T) {
 	}
 }
 
+// What the cache knows is printed, too, and read no more.
+func TestSumsFromTheCache(t *testing.T) {
+	files := map[string]string{"a": "1", "b/c": "2", "d": "3"}
+	root, name := makeTree(t, files), cacheName(t)
+	var want string
+	for run := range 2 {
+		var out strings.Builder
+		o := withCache(name)
+		o.out = NewSums(&out, record.NewWriter(new(strings.Builder), "jhash"))
+		got := runTree(t, root, o)
+		if run == 0 {
+			want = out.String()
+			continue
+		}
+		wantOpened(t, got)
+		if out.String() != want || strings.Count(want, "\n") != len(files) {
+			t.Errorf("printed %q, then %q", want, out.String())
+		}
+	}
+}
+
 func TestSums(t *testing.T) {
 	const sum = "d41d8cd98f00b204e9800998ecf8427e"
 	file := func(path string) *record.Record {
