@@ -11,6 +11,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 
@@ -45,13 +46,26 @@ type flags struct {
 	rules   walk.Rules
 	hidden  bool
 	explain string
-	mounts  string
 }
 
 func (o *flags) tag(text string) error {
 	tag, err := walk.ParseTag(text)
 	o.Tags = append(o.Tags, tag)
 	return err
+}
+
+func (o *flags) readMounts(name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	mounts, err := walk.ReadMounts(file)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	o.Mounts = append(o.Mounts, mounts...)
+	return nil
 }
 
 func main() {
@@ -72,7 +86,7 @@ func main() {
 	f.BoolVar(&o.hidden, "hidden", true, "list entries with names that begin with a dot; --hidden=false leaves them out")
 	f.BoolVarP(&o.Follow, "follow", "L", false, "list what symbolic links lead to in their place")
 	command.JobsVar(f, &o.Jobs, 2*runtime.NumCPU(), "read at most `N` folders at once")
-	f.StringVar(&o.mounts, "mounts", "", "report an error for each folder named in `FILE` that is no mount point now; FILE has the paths in DIR of those that were at the last run, each ended by a NUL byte")
+	f.Var(ruleFlag{"FILE", o.readMounts}, "mounts", "report an error for each folder named in `FILE` that is no mount point now; FILE has the paths in DIR of those that were at the last run, each ended by a NUL byte")
 	f.StringVar(&o.explain, "explain", "", "say what becomes of `PATH` in DIR (the current folder if not given) and by which rule, and exit")
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, &o) }))
 }
@@ -87,9 +101,6 @@ func run(ctx context.Context, env *command.Env, o *flags) error {
 	}
 	o.Rules = &o.rules
 	o.Warn = func(err error) { env.Errorf("%v; the line is not used", err) }
-	if err := o.readMounts(); err != nil {
-		return err
-	}
 	if o.explain != "" {
 		return explain(ctx, env, o)
 	}
@@ -113,21 +124,6 @@ func run(ctx context.Context, env *command.Env, o *flags) error {
 		}
 		return nil
 	})
-}
-
-func (o *flags) readMounts() error {
-	if o.mounts == "" {
-		return nil
-	}
-	file, err := os.Open(o.mounts)
-	if err != nil {
-		return command.Usagef("--mounts: %v", err)
-	}
-	defer file.Close()
-	if o.Mounts, err = walk.ReadMounts(file); err != nil {
-		return command.Usagef("--mounts: read %s: %v", o.mounts, err)
-	}
-	return nil
 }
 
 // verdict returns the error of a walk with its exit code. The rules of DIR itself are
