@@ -11,8 +11,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	"jottatools/lib/command"
@@ -30,22 +30,40 @@ the flags below and of .jottaignore files in the tree. The last pattern that
 matches decides, unlike with rsync and rclone; flags come before .jottaignore
 files, and the nearest of those before the ones above it. What is in an ignored
 folder is not looked at. A "/" at the start of a pattern stands for DIR, or for
-the folder of the .jottaignore; one at the end, for folders only. What a jget that was killed has left behind (.jget-….part) is ignored, too.
+the folder of the .jottaignore; one at the end, for folders only. What a jget
+that was killed has left behind (.jget-….part) is ignored, too.
 
 A folder that cannot be read, or whose .jottaignore cannot be, gets a record
-with an error and is not listed; the rest is, and jwalk exits 1.`
+with an error and is not listed; the rest is, and jwalk exits 1.
+
+With --files-from the rules hold, too, so that a file that they leave out is
+ignored, and one that is not there is an error. Nothing but what FILE names can
+count as gone later; an empty FILE is wrong usage.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jwalk --exclude '*.tmp' --exclude /cache/ ~/work |
       jq -r 'select(.ignored).path'
   jwalk --exclude '*' --include '*/' --include '*.jpg' ~/photos
-  jwalk --explain build/a.o ~/work`
+  jwalk --explain build/a.o ~/work
+  cd ~/work && find . -type f -newer ~/stamp -print0 |
+      jwalk --files-from - --from0 .`
 
 type flags struct {
 	walk.Options
 	rules   walk.Rules
 	hidden  bool
 	explain string
+
+	filesFrom string // "": all of DIR
+	from0     bool
+}
+
+func (o *flags) setFilesFrom(name string) error {
+	if name == "" {
+		return errors.New("is empty; name a file")
+	}
+	o.filesFrom = name
+	return nil
 }
 
 func (o *flags) tag(text string) error {
@@ -54,18 +72,9 @@ func (o *flags) tag(text string) error {
 	return err
 }
 
-func (o *flags) readMounts(name string) error {
-	file, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	mounts, err := walk.ReadMounts(file)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
-	}
-	o.Mounts = append(o.Mounts, mounts...)
-	return nil
+func (o *flags) readMounts(name string) (err error) {
+	o.Mounts, err = walk.ReadMounts(name)
+	return err
 }
 
 func main() {
@@ -86,6 +95,8 @@ func main() {
 	f.BoolVar(&o.hidden, "hidden", true, "list entries with names that begin with a dot; --hidden=false leaves them out")
 	f.BoolVarP(&o.Follow, "follow", "L", false, "list what symbolic links lead to in their place")
 	command.JobsVar(f, &o.Jobs, 2*runtime.NumCPU(), "read at most `N` folders at once")
+	f.Var(ruleFlag{"FILE", o.setFilesFrom}, "files-from", "list only the files that `FILE` (-: standard input) names, one a line, by their paths in DIR, and folders with all in them")
+	f.BoolVar(&o.from0, "from0", false, "take the names in --files-from to end in NUL bytes, as those of find -print0 do")
 	f.Var(ruleFlag{"FILE", o.readMounts}, "mounts", "report an error for each folder named in `FILE` that is no mount point now; FILE has the paths in DIR of those that were at the last run, each ended by a NUL byte")
 	f.StringVar(&o.explain, "explain", "", "say what becomes of `PATH` in DIR (the current folder if not given) and by which rule, and exit")
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, &o) }))
@@ -95,6 +106,8 @@ func run(ctx context.Context, env *command.Env, o *flags) error {
 	switch {
 	case o.MinAge < 0:
 		return command.Usagef("--min-age must not be negative")
+	case o.from0 && o.filesFrom == "":
+		return command.Usagef("--from0 is about --files-from")
 	}
 	if !o.hidden {
 		o.rules.ExcludeHidden()
@@ -108,6 +121,9 @@ func run(ctx context.Context, env *command.Env, o *flags) error {
 		tops, err := walk.Tops(env.Args)
 		if err != nil {
 			return command.Usagef("%v", err)
+		}
+		if o.filesFrom != "" {
+			return files(ctx, env, o, tops, out)
 		}
 		if len(tops) > 1 {
 			var names []string
@@ -124,6 +140,46 @@ func run(ctx context.Context, env *command.Env, o *flags) error {
 		}
 		return nil
 	})
+}
+
+// files lists what --files-from names.
+func files(ctx context.Context, env *command.Env, o *flags, tops []walk.Top, out *record.Writer) error {
+	if len(tops) > 1 {
+		return command.Usagef("--files-from takes one DIR, not %d", len(tops))
+	}
+	list, err := readList(env, o, tops[0], env.Args[0])
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	scope, all, err := list.Scope()
+	if err != nil {
+		return err
+	}
+	if !all {
+		env.Infof("--files-from names more than an end record holds: of what is stored, only what the first %d cover can count as gone", len(scope))
+	}
+	out.Scope(scope)
+	o.Root = tops[0].Root
+	return verdict(walk.Files(ctx, o.Options, list, out.Write))
+}
+
+// readList reads the list that --files-from names. dir is the argument that means top.
+func readList(env *command.Env, o *flags, top walk.Top, dir string) (*walk.List, error) {
+	end := byte('\n')
+	if o.from0 {
+		end = 0
+	}
+	dir, err := filepath.Abs(dir) // it may be a symbolic link, by which the list names it
+	if err != nil {
+		return nil, err
+	}
+	list, err := walk.OpenList(o.filesFrom, env.Stdin, end, top.Root, dir)
+	var wrong walk.ListError
+	if errors.As(err, &wrong) {
+		return nil, command.Usagef("--files-from: %v", err)
+	}
+	return list, err
 }
 
 // verdict returns the error of a walk with its exit code. The rules of DIR itself are
@@ -152,6 +208,19 @@ func explain(ctx context.Context, env *command.Env, o *flags) error {
 	path, err := tops[0].Within(o.explain)
 	if err != nil {
 		return command.Usagef("--explain: %v", err)
+	}
+	if o.filesFrom != "" {
+		list, err := readList(env, o, tops[0], dirs[0])
+		if err != nil {
+			return err
+		}
+		defer list.Close()
+		if named, err := list.Names(path); err != nil || !named {
+			if err == nil {
+				env.Printf("%s: not listed, since --files-from does not name it", path)
+			}
+			return err
+		}
 	}
 	decision, err := walk.Explain(ctx, o.Options, path)
 	if err != nil {

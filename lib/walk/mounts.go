@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -18,10 +19,24 @@ import (
 // maxMounts bounds the size of a list of mount points, in bytes. All of it is in memory.
 const maxMounts = 16 << 20
 
-// ReadMounts reads a list of mount points, as [Options] hold it: paths relative to the
-// root, each with a NUL byte behind it. An empty list is fine. It returns an error if an
-// entry is no such path, if the last one has no end, or if there are more than 16 MiB.
-func ReadMounts(r io.Reader) ([]string, error) {
+// ReadMounts reads a file with a list of mount points, as [Options] hold it: paths
+// relative to the root, each with a NUL byte behind it. An empty list is fine. It returns
+// an error if an entry is no such path, if the last one has no end, or if there are more
+// than 16 MiB.
+func ReadMounts(name string) ([]string, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	list, err := readMounts(file)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return list, nil
+}
+
+func readMounts(r io.Reader) ([]string, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxMounts+1))
 	switch {
 	case err != nil:

@@ -77,18 +77,6 @@ func TestMount(t *testing.T) {
 	}
 }
 
-// except leaves out what matches the patterns.
-func except(t *testing.T, patterns ...string) *Rules {
-	t.Helper()
-	var r Rules
-	for _, p := range patterns {
-		if err := r.Exclude(p); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return &r
-}
-
 // What was a mount point at the last run and is not now has not been seen, wherever it
 // would stand in the tree.
 func TestMountsNotSeen(t *testing.T) {

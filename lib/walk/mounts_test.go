@@ -27,8 +27,8 @@ func TestReadMounts(t *testing.T) {
 		"a\x00":                       {"a"},
 		"b/c d\x00a\n\xff\x00..a\x00": {"b/c d", "a\n\xff", "..a"},
 	} {
-		if got, err := ReadMounts(strings.NewReader(text)); err != nil || !slices.Equal(got, want) {
-			t.Errorf("ReadMounts(%q) = %q, %v, want %q", text, got, err, want)
+		if got, err := readMounts(strings.NewReader(text)); err != nil || !slices.Equal(got, want) {
+			t.Errorf("readMounts(%q) = %q, %v, want %q", text, got, err, want)
 		}
 	}
 	for text, want := range map[string]string{
@@ -45,14 +45,14 @@ func TestReadMounts(t *testing.T) {
 		"a//b\x00":                               `"a//b" is not the path`,
 		strings.Repeat("a/b\x00", maxMounts/4+1): "larger than 16 MiB",
 	} {
-		if got, err := ReadMounts(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("ReadMounts(%.20q) = %d paths, %v, want an error with %s", text, len(got), err, want)
+		if got, err := readMounts(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("readMounts(%.20q) = %d paths, %v, want an error with %s", text, len(got), err, want)
 		}
 	}
-	if _, err := ReadMounts(strings.NewReader(strings.Repeat("a/b\x00", maxMounts/4))); err != nil {
+	if _, err := readMounts(strings.NewReader(strings.Repeat("a/b\x00", maxMounts/4))); err != nil {
 		t.Error(err)
 	}
-	if _, err := ReadMounts(iotest.ErrReader(fs.ErrPermission)); fmt.Sprint(err) != fs.ErrPermission.Error() {
+	if _, err := readMounts(iotest.ErrReader(fs.ErrPermission)); fmt.Sprint(err) != fs.ErrPermission.Error() {
 		t.Errorf("ReadMounts of what cannot be read = %v", err)
 	}
 }

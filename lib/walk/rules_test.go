@@ -237,3 +237,15 @@ func TestWithin(t *testing.T) {
 		}
 	}
 }
+
+// except leaves out what matches the patterns.
+func except(t *testing.T, patterns ...string) *Rules {
+	t.Helper()
+	var r Rules
+	for _, p := range patterns {
+		if err := r.Exclude(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &r
+}

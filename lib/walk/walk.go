@@ -205,8 +205,7 @@ func (w *walker) read(f *folder) []*task {
 	if w.ctx.Err() != nil {
 		return nil
 	}
-	path := local.Join(w.Root, f.path)
-	dir, err := w.openDir(path, f.follow)
+	dir, err := w.open(f)
 	if err != nil {
 		f.err = err
 		if errors.Is(err, fs.ErrNotExist) && f.above != nil {
@@ -216,17 +215,10 @@ func (w *walker) read(f *folder) []*task {
 		return nil
 	}
 	defer dir.Close()
-	if f.err = w.unmounted(f, dir); f.err != nil {
+	if f.out.ignored() {
 		return nil
 	}
-	if local.Placeholder(dir, f.info) {
-		f.hollow, f.err = true, &record.Error{Class: record.ClassVanished, Message: "list " + path + ": it stands for a subvolume that the snapshot does not contain; list a snapshot of that subvolume, or exclude the folder"}
-		return nil
-	}
-	if w.OneFileSystem && local.Device(f.info) != w.device {
-		f.out = elsewhere
-		return nil
-	}
+	path := dir.Name()
 	names, err := w.names(dir)
 	f.err = err // what could be read is listed nevertheless
 	rules := names
@@ -252,6 +244,27 @@ func (w *walker) read(f *folder) []*task {
 		}
 	}
 	return tasks
+}
+
+// open opens a folder and sees whether it is what it was.
+func (w *walker) open(f *folder) (*os.File, error) {
+	path := local.Join(w.Root, f.path)
+	dir, err := w.openDir(path, f.follow)
+	if err != nil {
+		return nil, err
+	}
+	switch err = w.unmounted(f, dir); {
+	case err != nil:
+	case local.Placeholder(dir, f.info):
+		f.hollow, err = true, &record.Error{Class: record.ClassVanished, Message: "list " + path + ": it stands for a subvolume that the snapshot does not contain; list a snapshot of that subvolume, or exclude the folder"}
+	case w.OneFileSystem && local.Device(f.info) != w.device:
+		f.out = elsewhere
+	}
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return dir, nil
 }
 
 // names returns the entries in a folder, sorted. With an error it returns those
@@ -441,13 +454,17 @@ func (e *entry) fail(err error) {
 	}
 }
 
-// list emits the records of everything in f, which has been read.
-func (w *walker) list(f *folder) error {
+func (w *walker) warn(f *folder) {
 	for _, err := range f.bad {
 		if w.Warn != nil {
 			w.Warn(err)
 		}
 	}
+}
+
+// list emits the records of everything in f, which has been read.
+func (w *walker) list(f *folder) error {
+	w.warn(f)
 	for i, c := range f.chunks {
 		if i > 0 {
 			w.queue.take()

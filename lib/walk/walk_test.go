@@ -287,17 +287,22 @@ func TestNotAFolder(t *testing.T) {
 	}
 }
 
+// failing returns an openDir that denies some of the folders in root.
+func failing(root string, bad ...string) func(string, bool) (*os.File, error) {
+	return func(path string, follow bool) (*os.File, error) {
+		for _, b := range bad {
+			if path == filepath.Join(root, b) {
+				return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EACCES}
+			}
+		}
+		return local.OpenDir(path, follow)
+	}
+}
+
 // Tests run as root, to whom nothing is unreadable, so the faults are made here.
 func TestUnreadableFolder(t *testing.T) {
 	root := makeTree(t, "a/b/c", "a/d", "e")
-	denied := func(bad string) func(string, bool) (*os.File, error) {
-		return func(path string, follow bool) (*os.File, error) {
-			if path == filepath.Join(root, bad) {
-				return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EACCES}
-			}
-			return local.OpenDir(path, follow)
-		}
-	}
+	denied := func(bad string) func(string, bool) (*os.File, error) { return failing(root, bad) }
 	got := collect(t, Options{Root: root, openDir: denied("a/b")})
 	want := []string{"dir a", "dir a/b (unreadable) error permission", "file a/d", "file e"}
 	if diff := cmp.Diff(want, got); diff != "" {
