@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 )
 
@@ -24,7 +25,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		var shown strings.Builder
-		if err := r.WriteStatus(&shown); err != nil {
+		now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+		if err := r.WriteStatus(&shown, now, 36*time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		if strings.ContainsFunc(strings.ReplaceAll(shown.String(), "\n", ""), unicode.IsControl) {

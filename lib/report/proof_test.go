@@ -19,12 +19,12 @@ func TestProof(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Paths that are in the slice, and that are not.
-	var in, out string
-	for i := 0; in == "" || out == ""; i++ {
+	var inside, outside string
+	for i := 0; inside == "" || outside == ""; i++ {
 		if path := fmt.Sprint("f", i); third.Contains(path) {
-			in = path
+			inside = path
 		} else {
-			out = path
+			outside = path
 		}
 	}
 	const file = `{"kind":"file","path":"f","size":5,`
@@ -50,19 +50,21 @@ func TestProof(t *testing.T) {
 		{"a link", `{"kind":"symlink","path":"l","target":"x","action":"none","reason":"symlink"}`, false, 0, "", false},
 		{"of another kind", `{"kind":"album","path":"f"}`, false, 0, "", false},
 
-		{"read back", `{"kind":"file","path":"` + in + `","size":5,"status":"verified"}`, true, 1, "", false},
-		{"not read back", `{"kind":"file","path":"` + in + `","size":5,"action":"none","reason":"same"}`, true, 0, "the run ended before its turn", false},
-		{"another time, not read back", `{"kind":"file","path":"` + in + `","size":5,"action":"touch","reason":"touched"}`, true, 0, "its time on the service is another", false},
-		{"of another slice", `{"kind":"file","path":"` + out + `","size":5,"action":"put","reason":"new"}`, true, 0, "", false},
-		{"of another slice, with an error", `{"kind":"file","path":"` + out + `","error":{"class":"corrupt","message":"bad"}}`, true, 0, "bad", false},
+		{"read back", `{"kind":"file","path":"` + inside + `","size":5,"status":"verified"}`, true, 1, "", false},
+		{"not read back", `{"kind":"file","path":"` + inside + `","size":5,"action":"none","reason":"same"}`, true, 0, "the run ended before its turn", false},
+		{"another time, not read back", `{"kind":"file","path":"` + inside + `","size":5,"action":"touch","reason":"touched"}`, true, 0, "its time on the service is another", false},
+		{"of another slice", `{"kind":"file","path":"` + outside + `","size":5,"action":"put","reason":"new"}`, true, 0, "", false},
+		{"of another slice, with an error", `{"kind":"file","path":"` + outside + `","error":{"class":"corrupt","message":"bad"}}`, true, 0, "bad", false},
 	} {
-		var c Check
+		c := Check{Report: new(Report)}
 		if test.slice {
 			c.Slice = &third
 		}
-		for rec := range record.NewReader(strings.NewReader(test.line + "\n")).All() {
+		in := record.NewReader(strings.NewReader(test.line + "\n" + end("1", "0", "true")))
+		for rec := range in.All() {
 			c.Add(rec)
 		}
+		c.Finish(in, time.Unix(2, 0))
 		why := ""
 		if len(c.Unproven) > 0 {
 			why = c.Unproven[0].Why()
@@ -77,36 +79,59 @@ func TestProof(t *testing.T) {
 func TestProofFinish(t *testing.T) {
 	before, now := time.Unix(1, 0).UTC(), time.Unix(2, 0).UTC()
 	old := func() Proof {
-		return Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: before}, Failed: before, Unproven: []Entry{{Path: "old"}}, Omitted: 7}
+		return Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: before}, Tried: map[int]time.Time{2: before}}
+	}
+	found := func(by By) Proof {
+		p := old()
+		p.Failed, p.Unproven = now, []Entry{{Path: "f", Reason: record.ReasonChanged, By: by, Since: now}}
+		return p
+	}
+	bad := func(e Entry, tried int) Proof {
+		p := old()
+		p.Failed, p.Unproven = now, []Entry{e}
+		if tried != 2 {
+			p.Tried[tried] = now
+		}
+		return p
+	}
+	fault := func(class string) string {
+		return `{"kind":"file","path":"f","size":5,"action":"none","reason":"same","status":"failed","error":{"class":"` + class + `","message":"m"}}` + "\n"
 	}
 	const same = `{"kind":"file","path":"f","size":5,"action":"none","reason":"same"}` + "\n"
 	const verified = `{"kind":"file","path":"f","size":5,"status":"verified"}` + "\n"
 	const changed = `{"kind":"file","path":"f","size":5,"action":"put","reason":"changed"}` + "\n"
+	other := &record.Slice{N: 3 - in(2), Of: 2}
 	for _, test := range []struct {
 		name, stream string
 		slice        *record.Slice
 		problem      string
 		want         Proof
 	}{
-		{"compared", same + end("1", "0", "true"), nil, "", Proof{Compared: now, Slices: 3, Read: map[int]time.Time{1: before}}},
-		{"another slice", verified + end("1", "0", "true"), &record.Slice{N: 2, Of: 3}, "", Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: before, 2: now}}},
-		{"the same slice", verified + end("1", "0", "true"), &record.Slice{N: 1, Of: 3}, "", Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: now}}},
-		{"cut otherwise", verified + end("1", "0", "true"), &record.Slice{N: 1, Of: 1}, "", Proof{Compared: before, Slices: 1, Read: map[int]time.Time{1: now}}},
-		{"changed", changed + end("1", "0", "true"), nil, "1 entry is not proven", Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: before}, Failed: now, Unproven: []Entry{{Path: "f", Reason: record.ReasonChanged}}}},
+		{"compared", same + end("1", "0", "true"), nil, "", Proof{Compared: now, Slices: 3, Read: map[int]time.Time{1: before}, Tried: map[int]time.Time{2: before}}},
+		{"another slice", verified + end("1", "0", "true"), &record.Slice{N: in(3), Of: 3}, "", Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: before, in(3): now}, Tried: map[int]time.Time{2: before, in(3): now}}},
+		{"cut otherwise", verified + end("1", "0", "true"), &record.Slice{N: 1, Of: 1}, "", Proof{Compared: before, Slices: 1, Read: map[int]time.Time{1: now}, Tried: map[int]time.Time{1: now}}},
+		{"not read back", same + end("1", "0", "true"), &record.Slice{N: in(3), Of: 3}, "1 entry is not proven", bad(Entry{Path: "f", Reason: record.ReasonSame, By: ByRead, Since: now}, in(3))},
+		{"not read back, cut otherwise", same + end("1", "0", "true"), &record.Slice{N: 1, Of: 1}, "1 entry is not proven", bad(Entry{Path: "f", Reason: record.ReasonSame, By: ByRead, Since: now}, 2)},
+		{"not read back, cut short", same, &record.Slice{N: 1, Of: 1}, "did not see the whole tree", old()},
+		{"changed", changed + end("1", "0", "true"), nil, "1 entry is not proven", found(ByDigest)},
 		{"cut short", same, nil, "did not see the whole tree", old()},
 		{"incomplete", same + end("1", "0", "false"), nil, "did not see the whole tree", old()},
 		{"an error that is not seen", same + end("1", "1", "true"), nil, "did not see the whole tree", old()},
-		{"cut short and changed", changed, nil, "1 entry is not proven", Proof{Compared: before, Slices: 3, Read: map[int]time.Time{1: before}, Failed: now, Unproven: []Entry{{Path: "f", Reason: record.ReasonChanged}}}},
+		{"one that is not seen, in a slice", verified + end("1", "1", "true"), &record.Slice{N: 1, Of: 1}, "did not see the whole tree", old()},
+		{"left out what is the same", same + strings.Replace(end("1", "0", "true"), `"complete"`, `"same":{"files":1,"dirs":0,"bytes":1},"complete"`, 1), nil, "did not see the whole tree", old()},
+		{"cut short and changed", changed, nil, "1 entry is not proven", found(ByDigest)},
+		{"changed, in another slice", changed + end("1", "0", "true"), other, "", Proof{Compared: before, Slices: 2, Read: map[int]time.Time{other.N: now}, Tried: map[int]time.Time{other.N: now}}},
+		{"the line", fault("network") + end("1", "1", "true"), &record.Slice{N: in(3), Of: 3}, "1 entry is not proven", old()},
+		{"damaged", fault("corrupt") + end("1", "1", "true"), &record.Slice{N: in(3), Of: 3}, "1 entry is not proven",
+			bad(Entry{Path: "f", Reason: record.ReasonSame, Class: record.ClassCorrupt, Message: "m", By: ByRead, Since: now}, in(3))},
 	} {
 		r := &Report{Proof: old(), Unfinished: before}
-		c := Check{Slice: test.slice}
+		c := Check{Slice: test.slice, Report: r}
 		in := record.NewReader(strings.NewReader(test.stream))
 		for rec := range in.All() {
-			if test.slice == nil || rec.Status == record.StatusVerified {
-				c.Add(rec)
-			}
+			c.Add(rec)
 		}
-		problem := c.Finish(r, in, now)
+		problem := c.Finish(in, now)
 		if (problem == "") != (test.problem == "") || !strings.Contains(problem, test.problem) {
 			t.Errorf("%s: problem %q, want %q", test.name, problem, test.problem)
 		}
@@ -116,9 +141,85 @@ func TestProofFinish(t *testing.T) {
 	}
 }
 
+// in returns in which of so many slices the path f is.
+func in(of int) int {
+	for n := 1; ; n++ {
+		if (record.Slice{N: n, Of: of}).Contains("f") {
+			return n
+		}
+	}
+}
+
+// TestDue: a slice that was never tried comes first, then the one that was tried longest
+// ago, whatever that showed.
+func TestDue(t *testing.T) {
+	at := func(days ...int) map[int]time.Time {
+		m := map[int]time.Time{}
+		for i, d := range days {
+			if d > 0 {
+				m[i+1] = time.Unix(int64(d)*86400, 0)
+			}
+		}
+		return m
+	}
+	for _, test := range []struct {
+		name string
+		p    Proof
+		of   int
+		want record.Slice
+	}{
+		{"nothing was", Proof{}, 31, record.Slice{N: 1, Of: 31}},
+		{"one was", Proof{Slices: 3, Read: at(5)}, 3, record.Slice{N: 2, Of: 3}},
+		{"in any order", Proof{Slices: 3, Read: at(7, 5, 6)}, 3, record.Slice{N: 2, Of: 3}},
+		{"one has findings", Proof{Slices: 3, Read: at(7, 0, 6), Tried: at(7, 8, 6)}, 3, record.Slice{N: 3, Of: 3}},
+		{"an older report", Proof{Slices: 3, Read: at(7, 5, 6), Tried: at(0, 8)}, 3, record.Slice{N: 3, Of: 3}},
+		{"cut otherwise", Proof{Slices: 4, Read: at(1)}, 31, record.Slice{N: 2, Of: 4}},
+		{"cut into nothing", Proof{Slices: -5}, 2, record.Slice{N: 1, Of: 2}},
+		{"cut into too much", Proof{Slices: 1 << 40}, 2, record.Slice{N: 1, Of: 2}},
+	} {
+		if got := test.p.Due(test.of); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// TestDueReadsAll: day by day, each slice has its turn, also while one fails each time and
+// some runs are cut short.
+func TestDueReadsAll(t *testing.T) {
+	const of = 5
+	r, turns := new(Report), map[int]int{}
+	for day := range 40 {
+		slice := r.Proof.Due(of)
+		stream := `{"kind":"file","path":"f","size":5,"action":"none","reason":"same","status":"verified"}` + "\n" + end("1", "0", "true")
+		switch {
+		case slice.N == in(of):
+			stream = `{"kind":"file","path":"f","size":5,"action":"none","reason":"same","error":{"class":"corrupt","message":"m"}}` + "\n" + end("1", "1", "true")
+		case day%7 == 3:
+			stream = ""
+		}
+		c := Check{Slice: &slice, Report: r}
+		reader := record.NewReader(strings.NewReader(stream))
+		for rec := range reader.All() {
+			c.Add(rec)
+		}
+		c.Finish(reader, time.Unix(int64(day+1)*86400, 0))
+		if stream != "" {
+			turns[slice.N]++
+		}
+	}
+	for n := 1; n <= of; n++ {
+		if turns[n] < 6 {
+			t.Errorf("slice %d had its turn %d times of %v", n, turns[n], turns)
+		}
+	}
+	if r.Proof.Failed.IsZero() || len(r.Proof.Read) != of-1 {
+		t.Errorf("the proof: %+v", r.Proof)
+	}
+}
+
 // TestProofOmits: a check of any size keeps a report small, and counts the rest.
 func TestProofOmits(t *testing.T) {
-	var c Check
+	c := Check{Report: new(Report)}
 	for range maxListed + 3 {
 		c.Add(&record.Record{Kind: record.KindFile, Path: "f", Action: record.ActionPut, Reason: record.ReasonNew})
 	}

@@ -3,6 +3,8 @@
 //
 // A report is a small JSON file, one for each job, replaced as a whole. The
 // records themselves are not in it, except those that say what was not stored.
+// What a person has to know stays in it from run to run until it is settled: files
+// that were found damaged, entries that are left out while the service has them.
 package report
 
 import (
@@ -15,12 +17,13 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"jottatools/lib/record"
 )
 
-// A report names so many entries, and so many bytes of them or a single one. Beyond
-// that it counts.
+// Each list of a report names so many entries, and so many bytes of them or a single
+// one. Beyond that it counts.
 const (
 	maxListed      = 1000
 	maxListedBytes = 1 << 20
@@ -28,7 +31,7 @@ const (
 
 // maxReport is the largest report that is read, in bytes; none that is written is
 // larger.
-const maxReport = 32 << 20
+const maxReport = 64 << 20
 
 // Report is what a run came to.
 type Report struct {
@@ -41,16 +44,28 @@ type Report struct {
 	Ended   time.Time `json:"ended"`
 
 	// Complete: the whole source was read, and every file of it that is not left
-	// out by a rule is at the destination as it is there.
+	// out by a rule, and whose problem is not known to a person, is at the destination
+	// as it is there.
 	Complete     bool      `json:"complete"`
 	LastComplete time.Time `json:"last_complete,omitzero"` // end of the last complete run, this one included
 	Incomplete   string    `json:"incomplete,omitempty"`   // why the stream proves nothing, if so
-	Withheld     int64     `json:"withheld,omitempty"`     // deletions that a brake held back
+	OutOfTime    bool      `json:"out_of_time,omitempty"`  // that is since --max-duration stopped it
 
 	// Base is how many entries were stored when all was well: after the last run that saw
 	// its whole source, and had no deletions to hold back. A brake on a share of them is
 	// not loosened by what a wrong source adds.
 	Base int64 `json:"base,omitempty"`
+
+	// StoredAfter is how many entries, files and folders, are stored after this run; 0 if
+	// it did not see its whole source.
+	StoredAfter int64 `json:"stored_after,omitempty"`
+
+	// Runs are the ends of the last runs, from old to new. Several within a few minutes
+	// count as the first of them. A run that was cut off is not among them.
+	Runs []time.Time `json:"runs,omitempty"`
+
+	// Trouble is why the last attempt at a run could not even begin.
+	Trouble Trouble `json:"trouble,omitzero"`
 
 	// Unfinished is when a run began that has not come to an end, as far as is
 	// known. It is not kept in the report but beside it; see [Load].
@@ -58,12 +73,36 @@ type Report struct {
 
 	Proof Proof `json:"proof,omitzero"`
 
-	added  int64 // entries stored that were not there before
-	listed listed
-
 	Counts    Counts  `json:"counts"`
-	NotStored []Entry `json:"not_stored,omitempty"` // at most 1,000 of them
+	NotStored []Entry `json:"not_stored,omitempty"` // at most 1,000 of them, as in the lists below
 	Omitted   int64   `json:"not_stored_omitted,omitempty"`
+
+	// Held are actions that a brake held back.
+	Held        []Entry `json:"held,omitempty"`
+	HeldOmitted int64   `json:"held_omitted,omitempty"`
+	Withheld    int64   `json:"withheld,omitempty"`     // deletions held back, listed or not
+	HeldChanges int64   `json:"held_changes,omitempty"` // other actions held back
+
+	// LeftBehind are entries that are left out, while the service has entries of these
+	// names, or may have: nobody keeps these in step any more.
+	LeftBehind        []Entry `json:"left_behind,omitempty"`
+	LeftBehindOmitted int64   `json:"left_behind_omitted,omitempty"`
+	Spared            int64   `json:"spared,omitempty"` // entries at the destination that another job has stored
+
+	// Known are entries that are not stored, for a reason that a person knows.
+	Known        []Entry `json:"known,omitempty"`
+	KnownOmitted int64   `json:"known_omitted,omitempty"`
+
+	// Mounts are the folders of the source that are on another file system than the one
+	// they are in.
+	Mounts        []Entry `json:"mounts,omitempty"`
+	MountsOmitted int64   `json:"mounts_omitted,omitempty"`
+}
+
+// Trouble is what kept a run from beginning.
+type Trouble struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"` // a line for people
 }
 
 // Account says whose account the run used, and where: as the programs of the run
@@ -95,164 +134,99 @@ func (a Account) String() string {
 // Counts says how many entries there were of each fate. Bytes are those of file
 // content.
 type Counts struct {
-	Files        int64 `json:"files"` // regular files of the source that are to be stored
-	Dirs         int64 `json:"dirs"`
-	Bytes        int64 `json:"bytes"`
-	Same         int64 `json:"same"` // files that needed nothing
-	Uploaded     int64 `json:"uploaded"`
-	Deduplicated int64 `json:"deduplicated"` // stored without sending: the service had the content
-	Fetched      int64 `json:"fetched,omitempty"`
-	Linked       int64 `json:"linked,omitempty"` // symbolic links made
-	Kept         int64 `json:"kept,omitempty"`   // local files that are newer than what is stored, or not stored at all
-	Newer        int64 `json:"newer,omitempty"`  // of those kept: the ones that are newer
-	Touched      int64 `json:"touched"`
-	Moved        int64 `json:"moved"` // on the service, without sending
-	Made         int64 `json:"made"`  // folders
-	Deleted      int64 `json:"deleted"`
-	Sent         int64 `json:"sent"` // bytes put on the wire
-	Failed       int64 `json:"failed"`
-	Changing     int64 `json:"changing"`
-	Blocked      int64 `json:"blocked"`
-	Pending      int64 `json:"pending"` // planned, and never carried out
-	Ignored      int64 `json:"ignored"`
-	Symlinks     int64 `json:"symlinks"`
-	Special      int64 `json:"special"`
+	Files         int64 `json:"files"` // regular files of the source that are to be stored
+	Dirs          int64 `json:"dirs"`
+	Bytes         int64 `json:"bytes"`
+	Same          int64 `json:"same"` // files that needed nothing
+	Uploaded      int64 `json:"uploaded"`
+	Deduplicated  int64 `json:"deduplicated"` // stored without sending: the service had the content
+	Fetched       int64 `json:"fetched,omitempty"`
+	Linked        int64 `json:"linked,omitempty"` // symbolic links made
+	Kept          int64 `json:"kept,omitempty"`   // local files that are newer than what is stored, or not stored at all
+	Newer         int64 `json:"newer,omitempty"`  // of those kept: the ones that are newer
+	Touched       int64 `json:"touched"`
+	Moved         int64 `json:"moved"` // on the service, without sending
+	Made          int64 `json:"made"`  // folders
+	Deleted       int64 `json:"deleted"`
+	AddedFiles    int64 `json:"added_files"`    // files stored that were not there before
+	DeletedFiles  int64 `json:"deleted_files"`  // of those deleted: the files
+	DeletionsLeft int64 `json:"deletions_left"` // deletions that were planned, not held back by a brake, and not carried out
+	Sent          int64 `json:"sent"`           // bytes put on the wire
+	Failed        int64 `json:"failed"`
+	Known         int64 `json:"known,omitempty"` // that failed for a reason that a person knows; not among Failed
+	Changing      int64 `json:"changing"`
+	Blocked       int64 `json:"blocked"`
+	Pending       int64 `json:"pending"` // planned, and never carried out
+	Ignored       int64 `json:"ignored"`
+	Symlinks      int64 `json:"symlinks"`
+	Special       int64 `json:"special"`
 }
 
-// Entry is something that was not stored.
+// Entry is something that was not stored, or that a person has to know of otherwise.
 type Entry struct {
-	Path    string        `json:"path"`
+	Path    string        `json:"path"` // the true bytes; in JSON they stand in path_raw, too, unless they are UTF-8
+	Action  record.Action `json:"action,omitempty"`
 	Reason  record.Reason `json:"reason,omitempty"`
 	Class   record.Class  `json:"class,omitempty"`
 	Message string        `json:"message,omitempty"`
+
+	// Of a finding: how it was found, and when first.
+	By    By        `json:"by,omitempty"`
+	Since time.Time `json:"since,omitzero"`
 }
 
-// Add counts a record.
-func (r *Report) Add(rec *record.Record) {
-	c := &r.Counts
-	switch {
-	case rec.Foreign():
-		return
-	case rec.Action == record.ActionDelete:
-		r.addDeletion(rec)
-		return
-	case rec.Error == nil && rec.Ignored:
-		c.Ignored++
-		return
-	case rec.Error == nil && rec.Kind == record.KindSymlink && rec.Status == record.StatusDone:
-		c.Linked++
-		return
-	case rec.Error == nil && rec.Action == record.ActionNone && rec.Reason == record.ReasonGone:
-		c.Kept++
-		return
-	case rec.Error == nil && rec.Kind == record.KindSymlink:
-		c.Symlinks++
-		return
-	case rec.Error == nil && rec.Kind == record.KindSpecial:
-		c.Special++
-		return
-	case rec.Kind == record.KindDir:
-		c.Dirs++
-	case rec.Kind == record.KindFile:
-		c.Files++
-		c.Bytes += max(rec.Size, 0)
-	}
-	if t := rec.Transfer; t != nil {
-		c.Sent += t.Sent
-	}
-	if rec.Reason == record.ReasonNew && (rec.Status == record.StatusDone || rec.Status == record.StatusDeduplicated) {
-		r.added++
-	}
-	switch {
-	case rec.Error != nil || rec.Status == record.StatusFailed:
-		c.Failed++
-		r.notStored(rec)
-	case rec.Reason == record.ReasonBlocked:
-		c.Blocked++
-		r.notStored(rec)
-	case rec.Reason == record.ReasonChanging:
-		c.Changing++
-		r.notStored(rec)
-	case rec.Reason == record.ReasonNewer:
-		c.Kept++
-		c.Newer++
-		r.notStored(rec)
-	case rec.Action == record.ActionNone:
-		if rec.Kind == record.KindFile {
-			c.Same++
-		}
-	case rec.Status == record.StatusDone && rec.Action == record.ActionPut:
-		c.Uploaded++
-	case rec.Status == record.StatusDone && rec.Action == record.ActionGet:
-		c.Fetched++
-	case rec.Status == record.StatusDeduplicated:
-		c.Deduplicated++
-	case rec.Status == record.StatusDone && rec.Action == record.ActionTouch:
-		c.Touched++
-	case rec.Status == record.StatusDone && rec.Action == record.ActionMove:
-		c.Moved++
-	case rec.Status == record.StatusDone && rec.Action == record.ActionMkdir:
-		c.Made++
-	default:
-		c.Pending++
-		r.notStored(rec)
-	}
+// entry is an Entry as it stands in JSON.
+type entry struct {
+	plainEntry
+	Raw []byte `json:"path_raw,omitempty"`
 }
 
-func (r *Report) addDeletion(rec *record.Record) {
-	switch {
-	case rec.Error != nil || rec.Status == record.StatusFailed:
-		r.Counts.Failed++
-		r.notStored(rec)
-	case rec.Status == record.StatusDone:
-		r.Counts.Deleted++
+type plainEntry Entry
+
+// MarshalJSON keeps names that are not UTF-8.
+func (e Entry) MarshalJSON() ([]byte, error) {
+	out := entry{plainEntry: plainEntry(e)}
+	if !utf8.ValidString(e.Path) {
+		out.Raw = []byte(e.Path)
 	}
+	return json.Marshal(out)
 }
 
-func (r *Report) notStored(rec *record.Record) { r.listed.add(&r.NotStored, &r.Omitted, rec) }
+// UnmarshalJSON reads what MarshalJSON has written.
+func (e *Entry) UnmarshalJSON(b []byte) error {
+	var in entry
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	*e = Entry(in.plainEntry)
+	if len(in.Raw) > 0 {
+		e.Path = string(in.Raw)
+	}
+	return nil
+}
 
-// listed is how many bytes of entries are named.
-type listed int
-
-// add names an entry, or counts it.
-func (l *listed) add(entries *[]Entry, omitted *int64, rec *record.Record) {
+// newEntry says of a record what a report keeps.
+func newEntry(rec *record.Record) Entry {
 	// What a record holds may be a piece of a long line, all of which would stay.
 	e := Entry{Path: strings.Clone(rec.Path), Reason: record.Reason(strings.Clone(string(rec.Reason)))}
 	if rec.Error != nil {
 		e.Class, e.Message = record.Class(strings.Clone(string(rec.Error.Class))), strings.Clone(rec.Error.Message)
 	}
-	size := listed(len(e.Path) + len(e.Reason) + len(e.Class) + len(e.Message))
-	if n := len(*entries); n == maxListed || n > 0 && *l+size > maxListedBytes {
+	return e
+}
+
+// listed is how many bytes of entries a list names.
+type listed int
+
+// add names an entry, or counts it.
+func (l *listed) add(entries *[]Entry, omitted *int64, e Entry) {
+	size := listed(len(e.Path) + len(e.Action) + len(e.Reason) + len(e.Class) + len(e.Message))
+	if n := len(*entries); n >= maxListed || n > 0 && *l+size > maxListedBytes {
 		*omitted++
 		return
 	}
 	*l += size
 	*entries = append(*entries, e)
-}
-
-// Finish closes the report: in is the stream, read to its end, and previous the
-// report of the run before, or nil.
-func (r *Report) Finish(in *record.Reader, previous *Report, now time.Time) {
-	r.Version, r.Ended = 1, now.UTC()
-	same := in.End().Same
-	r.Counts.Files += same.Files
-	r.Counts.Dirs += same.Dirs
-	r.Counts.Bytes += same.Bytes
-	r.Counts.Same += same.Files
-	if err := in.Whole(); err != nil {
-		r.Incomplete = err.Error()
-	}
-	r.Complete = in.Clean() == nil && len(r.NotStored) == 0
-	r.Withheld = in.End().Withheld
-	if previous != nil {
-		r.LastComplete, r.Base, r.Proof = previous.LastComplete, previous.Base, previous.Proof
-	}
-	if r.Complete {
-		r.LastComplete = r.Ended
-	}
-	if r.Incomplete == "" && r.Withheld == 0 {
-		r.Base = in.End().Stored + r.added - r.Counts.Deleted
-	}
 }
 
 // unfinished is what is added to a report's name to name the file that holds,
@@ -312,7 +286,9 @@ func read(name string, most int64) ([]byte, error) {
 // Save writes the report, readable by its owner only, in place of the one
 // before. The old one stays if the new one cannot be written.
 func (r *Report) Save(name string) error {
-	b, err := json.MarshalIndent(r, "", "  ")
+	kept := *r
+	kept.Unfinished = time.Time{}
+	b, err := json.MarshalIndent(&kept, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -337,4 +313,9 @@ func replace(name string, content []byte) error {
 		os.Remove(f.Name())
 	}
 	return err
+}
+
+// NoteTrouble notes that a run could not even begin, and why.
+func (r *Report) NoteTrouble(text string, now time.Time) {
+	r.Trouble = Trouble{At: now.UTC(), Text: strings.ToValidUTF8(text, "?")}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"jottatools/lib/record"
 )
@@ -26,13 +26,33 @@ const run = `{"kind":"dir","path":"d","action":"mkdir","reason":"new","status":"
 {"kind":"file","path":"gone","action":"delete","reason":"gone","status":"done"}
 `
 
-func collect(stream string) (*Report, *record.Reader) {
+// collect adds a stream to a run whose previous report is before. Files are where they
+// were, and there are no others.
+func collect(stream string, before *Report) (*Run, *record.Reader) {
 	in := record.NewReader(strings.NewReader(stream))
-	r := &Report{Source: "/s", Dest: "/Jotta/Archive/s", Started: time.Unix(1, 0)}
+	r := &Run{Previous: before, Lstat: func(string) (fs.FileInfo, error) { return nil, nil }}
+	r.Source, r.Dest, r.Started = "/s", "/Jotta/Archive/s", time.Unix(1, 0)
 	for rec := range in.All() {
 		r.Add(rec)
 	}
 	return r, in
+}
+
+// finish is collect to the end.
+func finish(stream string, before *Report, now time.Time) *Run {
+	r, in := collect(stream, before)
+	r.Finish(in, now)
+	return r
+}
+
+// status returns what is shown of a report.
+func status(t *testing.T, r *Report, now time.Time, maxAge time.Duration) string {
+	t.Helper()
+	var b strings.Builder
+	if err := r.WriteStatus(&b, now, maxAge); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 func end(records, errors string, complete string) string {
@@ -40,10 +60,9 @@ func end(records, errors string, complete string) string {
 }
 
 func TestCounts(t *testing.T) {
-	r, in := collect(run + end("9", "0", "true"))
 	now := time.Unix(5, 0)
-	r.Finish(in, &Report{LastComplete: time.Unix(2, 0)}, now)
-	want := Counts{Files: 4, Dirs: 1, Bytes: 14, Same: 1, Uploaded: 1, Deduplicated: 1, Touched: 1, Made: 1, Deleted: 1, Sent: 5, Ignored: 1, Symlinks: 1, Special: 1}
+	r := &finish(run+end("9", "0", "true"), &Report{LastComplete: time.Unix(2, 0)}, now).Report
+	want := Counts{Files: 4, Dirs: 1, Bytes: 14, Same: 1, Uploaded: 1, Deduplicated: 1, Touched: 1, Made: 1, Deleted: 1, AddedFiles: 2, DeletedFiles: 1, Sent: 5, Ignored: 1, Symlinks: 1, Special: 1}
 	if diff := cmp.Diff(want, r.Counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
@@ -67,17 +86,15 @@ func TestWhatIsNotStored(t *testing.T) {
 		{"cut", "", "", 0, "did not see the whole tree"},
 		{"miscounted", "", end("10", "0", "true"), 0, "did not see the whole tree"},
 	} {
-		r, in := collect(run + test.extra + test.end)
-		r.Finish(in, &Report{LastComplete: before}, time.Unix(5, 0))
+		r := &finish(run+test.extra+test.end, &Report{LastComplete: before}, time.Unix(5, 0)).Report
 		if r.Complete || !r.LastComplete.Equal(before) {
 			t.Errorf("%s: complete %v, last complete %v", test.name, r.Complete, r.LastComplete)
 		}
 		if len(r.NotStored) != test.listed || !strings.Contains(problems(r), test.problem) {
 			t.Errorf("%s: not stored %v, problems %q", test.name, r.NotStored, problems(r))
 		}
-		var b strings.Builder
-		if err := r.WriteStatus(&b); err != nil || !strings.Contains(b.String(), "NOT complete") {
-			t.Errorf("%s: status\n%s%v", test.name, &b, err)
+		if got := status(t, r, time.Unix(5, 0), 0); !strings.Contains(got, "NOT complete") || !r.Red(time.Unix(5, 0), 0) {
+			t.Errorf("%s: status\n%s", test.name, got)
 		}
 	}
 }
@@ -106,18 +123,19 @@ func TestBase(t *testing.T) {
 		{"whole, with errors, deletions withheld", run + strings.Replace(withheld, `"errors":0`, `"errors":1`, 1), 3},
 		{"incomplete", run + end("9", "0", "false"), 3},
 	} {
-		r, in := collect(test.stream)
-		r.Finish(in, &Report{Base: 3}, time.Unix(5, 0))
+		r := finish(test.stream, &Report{Base: 3}, time.Unix(5, 0))
 		if r.Base != test.want {
 			t.Errorf("%s: base %d, want %d", test.name, r.Base, test.want)
+		}
+		if after := r.StoredAfter; r.Incomplete == "" && after != 22 || r.Incomplete != "" && after != 0 {
+			t.Errorf("%s: %d stored after it", test.name, after)
 		}
 	}
 }
 
 func TestUnfinishedRun(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "r.json")
-	r, in := collect(run + end("9", "0", "true"))
-	r.Finish(in, nil, time.Unix(5, 0).UTC())
+	r := finish(run+end("9", "0", "true"), nil, time.Unix(5, 0).UTC())
 	for text, want := range map[string]time.Time{"2026-01-02T03:04:05Z\n": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), "": r.Ended} {
 		if err := errors.Join(r.Save(name), os.WriteFile(name+unfinished, []byte(text), 0o600)); err != nil {
 			t.Fatal(err)
@@ -126,15 +144,20 @@ func TestUnfinishedRun(t *testing.T) {
 		if err != nil || !got.Unfinished.Equal(want) {
 			t.Errorf("%q: unfinished since %v, %v, want %v", text, got.Unfinished, err, want)
 		}
-		var b strings.Builder
-		if err := got.WriteStatus(&b); err != nil || !strings.Contains(b.String(), "has not come to its end") {
-			t.Errorf("status:\n%s%v", &b, err)
+		if got := status(t, got, time.Unix(5, 0), 0); !strings.Contains(got, "has not come to its end") {
+			t.Errorf("status:\n%s", got)
+		}
+		if err := got.Save(name); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(name); err != nil || strings.Contains(string(b), "unfinished") {
+			t.Errorf("it is kept in the report: %s, %v", b, err)
 		}
 	}
 }
 
 func TestListIsBounded(t *testing.T) {
-	var r Report
+	var r Run
 	for range maxListed + 5 {
 		r.Add(&record.Record{Kind: record.KindFile, Path: "f", Status: record.StatusFailed})
 	}
@@ -142,14 +165,14 @@ func TestListIsBounded(t *testing.T) {
 		t.Errorf("listed %d, omitted %d", len(r.NotStored), r.Omitted)
 	}
 
-	var long Report
+	var long Run
 	for range 10 {
 		long.Add(&record.Record{Kind: record.KindFile, Path: strings.Repeat("f", maxListedBytes/4), Status: record.StatusFailed})
 	}
 	if len(long.NotStored) != 4 || long.Omitted != 6 {
 		t.Errorf("of long ones listed %d, omitted %d", len(long.NotStored), long.Omitted)
 	}
-	var one Report
+	var one Run
 	one.Add(&record.Record{Kind: record.KindFile, Path: strings.Repeat("f", 2*maxListedBytes), Status: record.StatusFailed})
 	if len(one.NotStored) != 1 {
 		t.Error("a single entry is not named")
@@ -168,8 +191,11 @@ func TestSaveAndLoad(t *testing.T) {
 	if r, err := Load(name); r != nil || err != nil {
 		t.Errorf("Load of nothing = %v, %v", r, err)
 	}
-	want, in := collect(run + end("9", "0", "true"))
-	want.Finish(in, nil, time.Unix(5, 0).UTC())
+	odd := `{"kind":"file","path":"a\ufffd","path_raw":"Yf8=","size":1,"action":"put","reason":"new"}` + "\n"
+	want := &finish(run+odd+end("10", "0", "true"), nil, time.Unix(5, 0).UTC()).Report
+	if want.NotStored[0].Path != "a\xff" {
+		t.Errorf("not stored: %q", want.NotStored)
+	}
 	if err := want.Save(name); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +203,7 @@ func TestSaveAndLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Report{})); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -23,6 +22,7 @@ func (r *Report) Summary() string {
 		{c.Linked, "symbolic link made", "symbolic links made"}, {c.Deduplicated, "already on the service", "already on the service"},
 		{c.Touched, "touched", "touched"}, {c.Moved, "moved", "moved"}, {c.Made, "folder made", "folders made"},
 		{c.Deleted, "deleted", "deleted"}, {c.Same, "unchanged", "unchanged"}, {c.Kept, "local one kept", "local ones kept"},
+		{c.Known, "known not to be storable", "known not to be storable"},
 	} {
 		if part.n > 0 {
 			did = append(did, record.Count(part.n, part.one, part.many))
@@ -62,30 +62,56 @@ func (r *Report) leftOut() string {
 
 // Problems returns in a line what keeps the tree from being stored whole, or
 // "". Failed is false if it is only what the next run takes without anyone's
-// doing: files that were changing, and places that had to be cleared first.
+// doing: files that were changing, places that had to be cleared first, and what was
+// left when --max-duration stopped the run.
 func (r *Report) Problems() (text string, failed bool) {
 	if r.Complete {
 		return "", false
 	}
 	c := &r.Counts
 	var parts []string
-	if n := c.Failed + c.Pending; n > 0 {
-		parts = append(parts, record.Count(n, "entry", "entries")+" not "+r.choose("stored", "restored"))
+	lost := c.Failed
+	if !r.OutOfTime {
+		lost += c.Pending
 	}
-	if r.Incomplete != "" {
+	if lost > 0 {
+		parts = append(parts, record.Count(lost, "entry", "entries")+" not "+r.choose("stored", "restored"))
+	}
+	if r.Incomplete != "" && !r.OutOfTime {
 		parts = append(parts, "the run did not see the whole tree")
 	}
-	failed = len(parts) > 0
-	if c.Newer > 0 {
-		parts, failed = append(parts, record.Count(c.Newer, "newer local file", "newer local files")+" left as on disk"), true
+	if r.NothingStored() {
+		parts = append(parts, r.nothingStored())
 	}
+	if r.HeldChanges > 0 {
+		parts = append(parts, record.Count(r.HeldChanges, "change was", "changes were")+" held back by a brake")
+	}
+	if c.Newer > 0 {
+		parts = append(parts, record.Count(c.Newer, "newer local file", "newer local files")+" left as on disk")
+	}
+	failed = len(parts) > 0
 	if n := c.Changing + c.Blocked; n > 0 {
 		parts = append(parts, record.Count(n, "entry", "entries")+" left to the next run")
+	}
+	if r.OutOfTime {
+		parts = append(parts, "stopped by --max-duration before all was stored")
 	}
 	if len(parts) == 0 {
 		parts, failed = append(parts, "some entries could not be read"), true
 	}
 	return strings.Join(parts, "; ") + "; last " + r.choose("stored", "restored") + " whole: " + r.lastComplete(), failed
+}
+
+// nothingStored says that everything is left out.
+func (r *Report) nothingStored() string {
+	all := record.Count(r.Counts.Ignored, "entry is", "entries are") + " left out by rules"
+	if r.Counts.Ignored > 1 {
+		all = "all " + all
+	}
+	if r.Counts.Dirs > 0 {
+		return "no file is stored: " + all
+	}
+	return "nothing is stored: " + all
 }
 
 func (r *Report) lastComplete() string {
@@ -97,55 +123,6 @@ func (r *Report) lastComplete() string {
 
 // local shows a time to people.
 func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
-
-// WriteStatus answers when the tree was last stored whole, and what was not.
-func (r *Report) WriteStatus(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s -> %s\n", record.Printable(r.Source), record.Printable(r.Dest))
-	if r.Account != (Account{}) {
-		fmt.Fprintf(&b, "  %s: %s\n", r.choose("to", "from"), record.Printable(r.Account.String()))
-	}
-	fmt.Fprintf(&b, "  last %s whole: %s\n", r.choose("stored", "restored"), r.lastComplete())
-	if !r.Restore {
-		b.WriteString(r.Proof.status())
-	}
-	if r.Ended.IsZero() { // nothing but a proof has been tried
-		_, err := io.WriteString(w, b.String())
-		return err
-	}
-	state := "complete"
-	if !r.Complete {
-		state = "NOT complete"
-	}
-	fmt.Fprintf(&b, "  last run: %s, %s\n", local(r.Ended), state)
-	if !r.Unfinished.IsZero() {
-		fmt.Fprintf(&b, "  a run that began %s has not come to its end\n", local(r.Unfinished))
-	}
-	for line := range strings.SplitSeq(r.Summary(), "\n") {
-		fmt.Fprintf(&b, "  %s\n", line)
-	}
-	if r.Withheld > 0 {
-		fmt.Fprintf(&b, "  %s withheld by a brake; nothing was deleted\n", record.Count(r.Withheld, "deletion was", "deletions were"))
-	}
-	if r.Incomplete != "" {
-		fmt.Fprintf(&b, "  the run did not see the whole tree: %s\n", record.Printable(r.Incomplete))
-	}
-	if len(r.NotStored) > 0 {
-		fmt.Fprintf(&b, "  not %s:\n", r.choose("stored", "restored"))
-	}
-	for _, e := range r.NotStored {
-		why := e.Message
-		if why == "" {
-			why = explain(e.Reason)
-		}
-		fmt.Fprintf(&b, "    %s: %s\n", record.Printable(e.Path), record.Printable(why))
-	}
-	if r.Omitted > 0 {
-		fmt.Fprintf(&b, "    and %d more\n", r.Omitted)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
 
 // choose returns the word for a run to the service, or for one from it.
 func (r *Report) choose(store, restore string) string {
@@ -174,6 +151,8 @@ func Line(r *record.Record) string {
 	switch {
 	case r.Action == "" || r.Action == record.ActionNone:
 		return ""
+	case r.Error == nil && r.Reason == record.ReasonHeld:
+		return fmt.Sprintf("held back: %s %s", r.Action, record.Printable(r.Path))
 	case r.Error != nil:
 		return fmt.Sprintf("%s %s: %s", record.StatusFailed, record.Printable(r.Path), record.Printable(r.Error.Message))
 	case r.Status == record.StatusDeduplicated:

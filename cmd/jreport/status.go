@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"jottatools/lib/command"
+	"jottatools/lib/report"
+)
+
+// status prints reports.
+func status(env *command.Env, o options) error {
+	now := time.Now()
+	red, found := false, 0
+	for _, name := range env.Args[1:] {
+		r, err := load(name)
+		if err != nil {
+			return err
+		}
+		if r == nil {
+			return command.Usagef("%s: there is no such report", name)
+		}
+		if o.source != "" && r.Source != o.source || o.dest != "" && r.Dest != o.dest {
+			continue
+		}
+		found++
+		red = red || r.Red(now, o.maxAge)
+		if o.json {
+			err = env.PrintJSON(r, "")
+		} else {
+			if found > 1 {
+				env.Printf("")
+			}
+			err = r.WriteStatus(env.TextSink(), now, o.maxAge)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case found == 0:
+		return command.Exit(command.ExitPartial, errors.New("nothing is known of that; it has never been stored from here"))
+	case red:
+		return command.Exit(command.ExitPartial, errors.New(""))
+	}
+	return nil
+}
+
+// again prints which files the next run has to hash afresh.
+func again(env *command.Env, name string) error {
+	r, err := load(name)
+	if r == nil || err != nil {
+		return err
+	}
+	paths, all := r.Again()
+	var list strings.Builder
+	for _, path := range paths {
+		list.WriteString(path)
+		list.WriteByte(0)
+	}
+	if _, err := fmt.Fprint(env.ExactSink(), list.String()); err != nil {
+		return err
+	}
+	if !all {
+		env.Infof("there are more than the report names; hash everything")
+		return command.Exit(command.ExitPartial, errors.New(""))
+	}
+	return nil
+}
+
+// slice prints which slice is to be read back next.
+func slice(env *command.Env, name string, of int) error {
+	if of < 1 || of > report.MaxSlices {
+		return command.Usagef("--of must be from 1 to %d, not %d", report.MaxSlices, of)
+	}
+	r, err := load(name)
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		r = &report.Report{}
+	}
+	env.Printf("%v", r.Proof.Due(of))
+	return nil
+}
+
+// trouble notes that a run could not begin.
+func trouble(o options) error {
+	if o.file == "" {
+		return command.Usagef("--trouble needs --file, the report to note it in")
+	}
+	r, err := load(o.file)
+	if r == nil || err != nil {
+		return err
+	}
+	r.NoteTrouble(o.trouble, time.Now())
+	return r.Save(o.file)
+}
+
+// load reads a report; nil: there is none.
+func load(name string) (*report.Report, error) {
+	r, err := report.Load(name)
+	if errors.Is(err, report.ErrNoReport) {
+		err = command.Exit(command.ExitInput, err)
+	}
+	return r, err
+}
