@@ -127,11 +127,11 @@ func (c *cache) recover() error {
 	return nil
 }
 
-// find returns the digest of a file whose record matches what the cache has.
-// Within a part it must be asked in tree order. Only the feeder calls it.
-func (c *cache) find(rec *record.Record) (md5 string, ok bool) {
+// find returns the entry that the cache has for a file, or nil. Within a part it must
+// be asked in tree order. Only the feeder calls it.
+func (c *cache) find(rec *record.Record) *record.Record {
 	if c.old == nil {
-		return "", false
+		return nil
 	}
 	return c.old.find(rec)
 }

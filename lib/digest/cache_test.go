@@ -132,8 +132,9 @@ func TestCacheFields(t *testing.T) {
 		}
 		rec := list(t, root)[1]
 		test.change(rec)
-		if md5, ok := f.find(rec); ok != test.hit || ok && md5 != sumOf("old") {
-			t.Errorf("%s: find = %q, %v, want %v", test.name, md5, ok, test.hit)
+		entry := f.find(rec)
+		if hit := new(Options).holds(entry, rec); hit != test.hit || hit && entry.MD5 != sumOf("old") {
+			t.Errorf("%s: find = %v, which holds: %v, want %v", test.name, entry, hit, test.hit)
 		}
 		f.close()
 	}

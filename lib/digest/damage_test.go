@@ -31,6 +31,9 @@ func bigCache(t testing.TB) ([]byte, map[string]string) {
 		e := &record.Record{Kind: record.KindFile, Root: "/r", Path: fmt.Sprintf("f%06d", i), Size: 1, MTime: time.Unix(int64(i), 1),
 			MD5: fmt.Sprintf("%016x%016x", random.Uint64(), random.Uint64())}
 		md5s[e.Path] = e.MD5
+		if isKept(e.Path) {
+			e = kept(e, &record.Error{Class: record.ClassCorrupt, Message: "damaged"})
+		}
 		if err := w.add(e); err != nil {
 			t.Fatal(err)
 		}
@@ -44,6 +47,9 @@ func bigCache(t testing.TB) ([]byte, map[string]string) {
 	}
 	return b, md5s
 }
+
+// isKept reports whether bigCache has the entry to compare with only.
+func isKept(path string) bool { return strings.HasSuffix(path, "7") }
 
 // However a cache is damaged, what is read from it is true.
 func TestDamagedCache(t *testing.T) {
@@ -61,7 +67,7 @@ func TestDamagedCache(t *testing.T) {
 		defer r.close()
 		n := 0
 		for ; r.head() != nil; r.next() {
-			if md5s[r.head().Path] != r.head().MD5 {
+			if md5s[r.head().Path] != r.head().MD5 || suspected(r.head()) != isKept(r.head().Path) {
 				t.Fatalf("%s: entry %s is false", what, r.head().Raw())
 			}
 			n++

@@ -31,10 +31,24 @@ type Options struct {
 	//
 	// A digest is reused only while path, size, mtime, ctime and inode number in
 	// the record are those in the cache; the file itself is then not even looked
-	// at, since its record tells how the walk found it a moment ago.
+	// at, since its record tells how the walk found it a moment ago. A file that is
+	// read is compared with its entry, see guard.go.
 	//
 	// Whatever happens to the cache never fails a run.
 	Cache string
+
+	// Fresh has every file read. Unlike a run without a cache, it compares what it
+	// reads with the cache, and writes a new one.
+	Fresh bool
+	// Again has these files read, whatever the cache says.
+	Again Paths
+	// IgnoreCTime and IgnoreInode reuse a digest though the ctime or the inode number
+	// is another. A ctime that has changed then does not prove that somebody wrote to
+	// the file; one that is the same still proves that nobody did.
+	IgnoreCTime, IgnoreInode bool
+	// Accept, if set, says whose new content is taken though size and mtime are those
+	// of another content. It may be called concurrently.
+	Accept func(path string) bool
 
 	// Check compares files with the MD5 their records have instead of adding
 	// one. Such records leave with status done or failed.
@@ -76,8 +90,10 @@ type lineOutput interface{ PassLine([]byte) error }
 // What goes wrong with one file stays in its record. A file that keeps changing
 // while it is read, or is gone, leaves with status skipped and reason changing;
 // that is no failure. One that cannot be read leaves with status failed, reason
-// unreadable and an error. If a file is no longer what its record says, the
-// record is brought up to date with what was hashed.
+// unreadable and an error. So does, with the class corrupt, one whose content has changed
+// without a trace of anybody writing to it. If a file is no longer what its record says,
+// the record is brought up to date with what was hashed. A record is marked fresh if its
+// file was read and the cache had no entry of the same size and mtime to compare it with.
 //
 // The error is that of out, that of holding back records on disk, one of the class
 // vanished if the folder that the files are in is gone, or the context's cause. In the
@@ -114,6 +130,9 @@ func records(ctx context.Context, out Output, in *record.Reader, opts Options, h
 func (o Options) complete() Options {
 	if o.Jobs <= 0 {
 		o.Jobs = 2 * runtime.NumCPU()
+	}
+	if o.Accept == nil {
+		o.Accept = func(string) bool { return false }
 	}
 	if o.Begin == nil {
 		o.Begin = func() {}
@@ -202,11 +221,11 @@ func (r *run) all(in *record.Reader) error {
 // passKnown passes the next record on without taking it apart, if the cache has it line
 // for line. It is in order then: so is the cache, which is asked about each record.
 func (r *run) passKnown(in *record.Reader) bool {
-	if r.cache == nil || r.lines == nil {
+	if r.cache == nil || r.lines == nil || r.opts.Fresh {
 		return false
 	}
 	line, ok := in.PeekLine()
-	if !ok {
+	if !ok || r.opts.Again.mayHave(line) {
 		return false
 	}
 	entry, number, ok := r.cache.take(line)
@@ -255,29 +274,39 @@ func (r *run) feed(rec *record.Record) {
 	case r.opts.Check && checkable(rec):
 		r.read(&item{result: result{rec: rec}, check: true})
 	case !r.opts.Check && hashable(rec):
+		it := &item{result: result{rec: rec}}
 		if r.cache != nil {
 			r.cache.seek(rec)
-			if r.lines != nil {
+			again := r.opts.Fresh || r.opts.Again.has(rec.Path)
+			if !again && r.lines != nil {
 				if entry, number, ok := r.cache.take([]byte(rec.Raw())); ok {
 					r.known++
 					r.queue.pass(result{known: slices.Clone(entry), number: number})
 					return
 				}
 			}
-			if md5, ok := r.cache.find(rec); ok {
+			it.past = r.cache.find(rec)
+			if !again && r.opts.holds(it.past, rec) {
 				r.known++
-				rec.MD5 = md5
+				rec.MD5, rec.Fresh = it.past.MD5, false
 				r.queue.pass(result{rec: rec, changed: true, entry: entryOf(rec)})
 				return
 			}
 		}
-		r.read(&item{result: result{rec: rec}})
+		r.read(it)
 	default:
 		if r.cache != nil {
 			r.cache.seek(rec)
 		}
 		r.queue.pass(result{rec: rec})
 	}
+}
+
+// holds reports whether an entry of the cache, which may be nil, still tells the MD5 of
+// the file that a record describes.
+func (o *Options) holds(entry, rec *record.Record) bool {
+	return entry != nil && entry.Error == nil && entry.Size >= 0 && entry.Size == rec.Size && entry.MTime.Equal(rec.MTime) &&
+		(o.IgnoreInode || entry.Ino == rec.Ino) && (o.IgnoreCTime || entry.CTime.Equal(rec.CTime))
 }
 
 // read has the file of a record read.

@@ -265,6 +265,76 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// A file that says that it is empty, and is not, cannot be stored; one that was empty and
+// grows while it is read is only busy.
+func TestFilesWithoutASize(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		wrap   func(path string, f local.Content) local.Content
+		reason record.Reason
+		class  record.Class
+		md5    string
+	}{
+		{"empty", nil, "", "", sumOf("")},
+		{"made up", func(_ string, f local.Content) local.Content { return &madeUp{Content: f, left: 10} }, record.ReasonUnreadable, record.ClassInternal, ""},
+		{"made up, long", func(_ string, f local.Content) local.Content { return &madeUp{Content: f, left: 3 * laneSize} }, record.ReasonUnreadable, record.ClassInternal, ""},
+		{"a log", func(path string, f local.Content) local.Content {
+			return &fakeFile{Content: f, onRead: func() error {
+				log, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+				if err != nil {
+					return err
+				}
+				_, err = log.WriteString("line\n")
+				return errors.Join(err, log.Close())
+			}}
+		}, record.ReasonChanging, "", ""},
+	} {
+		for _, check := range []bool{false, true} {
+			root := makeTree(t, map[string]string{"f": ""})
+			recs := list(t, root)
+			if check {
+				recs[0].MD5 = sumOf("")
+			}
+			got := runStream(t, encode(t, recs, true), runOptions{Options: Options{Check: check}, hasher: func(h *hasher) {
+				open := h.open
+				h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
+					f, fi, err := open(path, ino)
+					if err == nil && test.wrap != nil {
+						f = test.wrap(path, f)
+					}
+					return f, fi, err
+				}
+			}})
+			rec := got.recs[0]
+			var class record.Class
+			if rec.Error != nil {
+				class = rec.Error.Class
+			}
+			if got.err != nil || rec.Reason != test.reason || class != test.class || !check && rec.MD5 != test.md5 {
+				t.Errorf("%s, check %t: %s, error %v", test.name, check, rec.Raw(), got.err)
+			}
+			if class == record.ClassInternal && !strings.Contains(rec.Error.Message, "size is given as 0") {
+				t.Errorf("%s: %s", test.name, rec.Error.Message)
+			}
+		}
+	}
+}
+
+// madeUp is a file whose content is made up as it is read.
+type madeUp struct {
+	local.Content
+	left int
+}
+
+func (m *madeUp) Read(p []byte) (int, error) {
+	n := min(len(p), m.left)
+	m.left -= n
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
 func TestProgressCountsEachByteOnce(t *testing.T) {
 	root := makeTree(t, map[string]string{"a": "12345", "b": "1234567"})
 	var files, bytes atomic.Int64
@@ -351,7 +421,7 @@ func TestRecordsWithBrokenInput(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	root := makeTree(t, map[string]string{"good": "1", "bad": "2", "edited": "3", "gone": "4", "busy": "5"})
+	root := makeTree(t, map[string]string{"good": "1", "bad": "2", "bad, ctime moved": "2", "bad, ctime unknown": "2", "edited": "3", "gone": "4", "busy": "5"})
 	recs := list(t, root)
 	for _, r := range recs {
 		content, err := os.ReadFile(local.Path(r))
@@ -359,8 +429,14 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.MD5 = sumOf(string(content))
-		if r.Path == "bad" {
+		if strings.HasPrefix(r.Path, "bad") {
 			r.MD5 = sumOf("rot")
+		}
+		switch r.Path {
+		case "bad, ctime moved":
+			r.CTime = r.CTime.Add(-1)
+		case "bad, ctime unknown":
+			r.CTime = time.Time{}
 		}
 	}
 	recs = append(recs, &record.Record{Kind: record.KindFile, Root: root, Path: "unhashed"})
@@ -369,6 +445,7 @@ func TestCheck(t *testing.T) {
 	got := runStream(t, encode(t, recs, true), runOptions{
 		Options: Options{Check: true},
 		hasher: func(h *hasher) {
+			h.keepsCTime = func(string, *record.Record) bool { return true }
 			open := h.open
 			h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
 				f, fi, err := open(path, ino)
@@ -379,21 +456,25 @@ func TestCheck(t *testing.T) {
 			}
 		},
 	})
-	type verdict struct {
+	type found struct {
 		Status record.Status
 		Class  record.Class
 		Says   string
 	}
-	want := map[string]verdict{
-		"good":     {record.StatusDone, "", ""},
-		"bad":      {record.StatusFailed, record.ClassCorrupt, "damaged"},
+	want := map[string]found{
+		"good": {record.StatusDone, "", ""},
+		"bad":  {record.StatusFailed, record.ClassCorrupt, "size, mtime and ctime are as recorded: it is damaged"},
+
+		"bad, ctime moved":   {record.StatusFailed, record.ClassCorrupt, "its ctime is not, so either it was written to since"},
+		"bad, ctime unknown": {record.StatusFailed, record.ClassCorrupt, "it is damaged, or was written to and its mtime put back"},
+
 		"edited":   {record.StatusFailed, record.ClassCorrupt, "modified since"},
 		"gone":     {record.StatusFailed, record.ClassVanished, "no such file"},
 		"busy":     {record.StatusSkipped, "", ""},
 		"unhashed": {},
 	}
 	for i, r := range got.recs {
-		v := verdict{Status: r.Status}
+		v := found{Status: r.Status}
 		if r.Error != nil {
 			v.Class, v.Says = r.Error.Class, want[r.Path].Says
 			if !strings.Contains(r.Error.Message, v.Says) {

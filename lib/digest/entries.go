@@ -15,7 +15,8 @@ import (
 	"jottatools/lib/record"
 )
 
-// A cache is an ordinary stream of file records, compressed with zstd. Each
+// A cache is an ordinary stream of file records, compressed with zstd. An entry with an
+// error is there to compare its file with, and never spares reading it (guard.go). Each
 // buffer that the record writer hands down, at the latest a fraction of a second
 // after the record, becomes a zstd frame of its own. So sudden death loses next
 // to nothing.
@@ -180,7 +181,7 @@ func (r *entryReader) head() *record.Record {
 			if err := r.records.Whole(); err != nil && !errors.Is(err, record.ErrIncomplete) {
 				r.info("cache %s: %v; its first %d digests can be used", r.file.Name(), err, r.count)
 			}
-		case rec.Kind == record.KindFile && rec.MD5 != "" && rec.Error == nil:
+		case rec.Kind == record.KindFile && rec.MD5 != "":
 			r.read = rec
 		}
 	}
@@ -200,20 +201,19 @@ func (r *entryReader) seek(path string) {
 	}
 }
 
-// find returns the digest of a file if the entry for it still holds. It must be
-// asked in tree order, and once for each file.
-func (r *entryReader) find(rec *record.Record) (md5 string, ok bool) {
+// find returns the entry for a file, or nil; whether it still holds is for others to
+// say. It must be asked in tree order, and once for each file.
+func (r *entryReader) find(rec *record.Record) *record.Record {
 	r.seek(rec.Path)
 	e := r.head()
 	if e == nil || e.Path != rec.Path {
-		return "", false
+		return nil
 	}
 	r.next()
-	if (e.Root != "" && rec.Root != "" && e.Root != rec.Root) ||
-		e.Size != rec.Size || e.Size < 0 || e.Ino != rec.Ino || !e.MTime.Equal(rec.MTime) || !e.CTime.Equal(rec.CTime) {
-		return "", false
+	if e.Root != "" && rec.Root != "" && e.Root != rec.Root {
+		return nil
 	}
-	return e.MD5, true
+	return e
 }
 
 // take returns the line of the next entry and goes on behind it, if the entry is

@@ -33,7 +33,12 @@ type hasher struct {
 	progress func(files, bytes int64)
 	info     func(format string, args ...any)
 	stop     func(error) // ends the run
+	accept   func(path string) bool
 	roots    local.Roots
+
+	// ignoreCTime makes a ctime that has changed no proof that a file was written to.
+	ignoreCTime bool
+	keepsCTime  func(path string, r *record.Record) bool
 
 	// settle makes a file that has only just changed wait until a later change
 	// would show in its ctime: only then may the cache remember it.
@@ -49,6 +54,10 @@ func newHasher(opts Options) *hasher {
 		progress: opts.Progress,
 		info:     opts.Info,
 		stop:     func(error) {},
+		accept:   opts.Accept,
+
+		ignoreCTime: opts.IgnoreCTime,
+		keepsCTime:  local.KeepsCTime,
 	}
 }
 
@@ -85,36 +94,54 @@ func (h *hasher) judge(ctx context.Context, it *item, c content) result {
 	if it.check {
 		h.compare(it.rec, c)
 	} else {
-		res.entry = h.add(it.rec, c)
+		res.entry = h.add(it.rec, it.past, c)
 	}
 	h.progress(1, 0)
 	return res
 }
 
-// add gives rec the MD5 of its file, or says in it why there is none. It returns
-// what the cache should remember, if anything.
-func (h *hasher) add(rec *record.Record, c content) (entry *record.Record) {
-	switch {
-	case c.err == nil:
-		if !local.Unchanged(rec, c.state) {
-			h.info("%s: changed after it was listed; its record now says what was hashed", rec.Path)
-			local.Fill(rec, c.state)
+// add gives rec the MD5 of its file, or says in it why there is none. The cache has the
+// entry past for it, or nil. It returns what the cache should remember, if anything.
+func (h *hasher) add(rec, past *record.Record, c content) (entry *record.Record) {
+	rec.Fresh = false // what an earlier run said counts no more
+	if c.err != nil {
+		err := local.NewError(c.err)
+		if moved(c.err) {
+			h.info("%s: %v; skipped, the next run takes it", rec.Path, c.err)
+			rec.Status, rec.Reason = record.StatusSkipped, record.ReasonChanging
+		} else {
+			rec.Status, rec.Reason, rec.Error = record.StatusFailed, record.ReasonUnreadable, err
 		}
-		rec.MD5 = c.md5
-		if c.lasting {
-			entry = &record.Record{Kind: record.KindFile, Root: rec.Root, Path: rec.Path, BTime: rec.BTime}
-			local.Fill(entry, c.state)
-			entry.MD5 = c.md5
-			entry = entryOf(entry)
+		if comparable(past, rec.Size, rec.MTime) {
+			return kept(past, err)
 		}
-	case moved(c.err):
-		h.info("%s: %v; skipped, the next run takes it", rec.Path, c.err)
-		rec.Status, rec.Reason = record.StatusSkipped, record.ReasonChanging
-	default:
-		rec.Status, rec.Reason = record.StatusFailed, record.ReasonUnreadable
-		rec.Error = local.NewError(c.err)
+		return nil
 	}
-	return entry
+	if !local.Unchanged(rec, c.state) {
+		h.info("%s: changed after it was listed; its record now says what was hashed", rec.Path)
+		local.Fill(rec, c.state)
+	}
+	known := comparable(past, c.state.Size(), c.state.ModTime())
+	if known && past.MD5 != c.md5 {
+		if err := h.guard(past, h.entry(rec, c)); err != nil {
+			rec.Status, rec.Reason, rec.Error = record.StatusFailed, record.ReasonUnreadable, err
+			return kept(past, err)
+		}
+	}
+	rec.MD5, rec.Fresh = c.md5, !known
+	if c.lasting {
+		return h.entry(rec, c)
+	}
+	return nil
+}
+
+// entry returns what the cache should remember of a file: the state in which it was read,
+// and its MD5.
+func (h *hasher) entry(rec *record.Record, c content) *record.Record {
+	e := &record.Record{Kind: record.KindFile, Root: rec.Root, Path: rec.Path, BTime: rec.BTime}
+	local.Fill(e, c.state)
+	e.MD5 = c.md5
+	return e
 }
 
 // compare holds the file of rec against the MD5 that rec has.
@@ -123,12 +150,8 @@ func (h *hasher) compare(rec *record.Record, c content) {
 	case c.err == nil && c.md5 == rec.MD5:
 		rec.Status = record.StatusDone
 	case c.err == nil:
-		message := fmt.Sprintf("the content has MD5 %s instead of %s though size and mtime are as recorded: it is damaged", c.md5, rec.MD5)
-		if c.state.Size() != rec.Size || !c.state.ModTime().Equal(rec.MTime) {
-			message = fmt.Sprintf("the content has MD5 %s instead of %s; it was modified since, at %s", c.md5, rec.MD5, c.state.ModTime().UTC().Format(time.RFC3339))
-		}
 		rec.Status = record.StatusFailed
-		rec.Error = &record.Error{Class: record.ClassCorrupt, Message: message}
+		rec.Error = &record.Error{Class: record.ClassCorrupt, Message: fmt.Sprintf("the content has MD5 %s instead of %s", c.md5, rec.MD5) + h.found(rec, c)}
 	case errors.Is(c.err, errChanging):
 		h.info("%s: %v; not checked", rec.Path, c.err)
 		rec.Status, rec.Reason = record.StatusSkipped, record.ReasonChanging
@@ -138,7 +161,29 @@ func (h *hasher) compare(rec *record.Record, c content) {
 	}
 }
 
+// found says what there is to say of a file that is not what rec says.
+func (h *hasher) found(rec *record.Record, c content) string {
+	if c.state.Size() != rec.Size || !c.state.ModTime().Equal(rec.MTime) {
+		return "; it was modified since, at " + c.state.ModTime().UTC().Format(time.RFC3339)
+	}
+	now := h.entry(rec, c)
+	switch h.causeOf(rec, now) {
+	case damaged:
+		return " though size, mtime and ctime are as recorded: it is damaged"
+	case written:
+		return " though size and mtime are as recorded; its ctime is not, so either it was written to since, before " +
+			now.CTime.UTC().Format(time.RFC3339) + ", and its mtime put back, or it is damaged"
+	}
+	return " though size and mtime are as recorded: it is damaged, or was written to and its mtime put back"
+}
+
 var errChanging = errors.New("changes while it is read")
+
+// errNoSize is about files that a system makes up when they are read, such as those of
+// /proc and of some file systems behind FUSE. Nothing can be stored whose size is not
+// known beforehand.
+var errNoSize = &record.Error{Class: record.ClassInternal,
+	Message: "its size is given as 0, but it has content, so it cannot be stored as a file; to store what it holds now, send it with: jput --to REMOTE - < FILE"}
 
 // moved reports whether a file cannot be hashed because somebody is at work on
 // it, rather than because something is wrong.

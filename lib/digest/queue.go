@@ -35,7 +35,8 @@ type queue struct {
 // item is a record in the queue.
 type item struct {
 	result
-	check bool // compare, rather than add
+	check bool           // compare, rather than add
+	past  *record.Record // the entry of the cache for the file, or nil
 	done  bool
 	bytes int
 	next  *item
@@ -82,6 +83,9 @@ func (q *queue) put(it *item) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	it.bytes = it.size()
+	if it.past != nil {
+		it.bytes += len(it.past.Raw())
+	}
 	for q.length >= q.window() || q.length > 0 && q.bytes+it.bytes > maxQueued {
 		q.room.Wait()
 	}

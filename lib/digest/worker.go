@@ -165,7 +165,10 @@ func (l *lane) end() error {
 	if err != nil {
 		return err
 	}
-	if l.total != l.before.Size() || !local.Unchanged(&l.was, after) {
+	switch {
+	case l.total > 0 && l.before.Size() == 0 && local.Unchanged(&l.was, after):
+		return errNoSize
+	case l.total != l.before.Size() || !local.Unchanged(&l.was, after):
 		return errChanging
 	}
 	l.result.state = l.before
