@@ -355,7 +355,7 @@ func TestFindings(t *testing.T) {
 			if test.end != "cut" {
 				stream += fmt.Sprintf(`{"kind":"end","v":1,%s"records":%d,"errors":%d,"complete":true}`+"\n", test.end, strings.Count(stream, "\n"), wrong)
 			}
-			r, in := collect("", &before)
+			r, _ := collect("", &before)
 			r.HashedAgain = !test.notAgain
 			r.Lstat = func(name string) (fs.FileInfo, error) {
 				rel, err := filepath.Rel("/s", name)
@@ -364,7 +364,7 @@ func TestFindings(t *testing.T) {
 				}
 				return nil, err
 			}
-			in = record.NewReader(strings.NewReader(stream))
+			in := record.NewReader(strings.NewReader(stream))
 			for rec := range in.All() {
 				r.Add(rec)
 			}

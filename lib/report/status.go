@@ -170,7 +170,7 @@ func (r *Report) heldBack(b *page) {
 	if r.Withheld > 0 {
 		hint := ""
 		if r.Incomplete == "" && r.Counts.Failed == 0 && r.Counts.Files > 0 { // else it is not the limit that held them back
-			hint = "; if it is right: --max-delete 100%"
+			hint = "; if they are right, run it once with --max-delete 100%"
 		}
 		b.line("  %s withheld by a brake; nothing was deleted%s", record.Count(r.Withheld, "deletion was", "deletions were"), hint)
 		b.paths(deletions)
@@ -179,7 +179,7 @@ func (r *Report) heldBack(b *page) {
 		}
 	}
 	if r.HeldChanges > 0 {
-		b.line("  %s held back by a brake, so that what is stored stays as it was; if it is right: --max-change 100%%", record.Count(r.HeldChanges, "change was", "changes were"))
+		b.line("  %s held back by a brake, and what is stored is as it was; if they are right, run it once with --max-change 100%%", record.Count(r.HeldChanges, "change was", "changes were"))
 		b.paths(changes)
 		b.more(r.HeldChanges - int64(len(changes)))
 	}
