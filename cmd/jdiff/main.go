@@ -23,6 +23,7 @@ import (
 	"jottatools/lib/connect"
 	"jottatools/lib/diff"
 	"jottatools/lib/jfs"
+	"jottatools/lib/job"
 	"jottatools/lib/list"
 	"jottatools/lib/record"
 )
@@ -50,7 +51,18 @@ have to see each entry it is not whole.
 
 With --prune, what is gone from the source is proposed for deletion: after
 everything else, only if the source was read whole and without errors, has a file
-at all, and no more than --max-delete is gone.
+at all, and no more files than --max-delete are gone. Folders do not count.
+
+Files whose content has changed come after what is the same or new, and only if they
+are no more than --max-change: the service keeps five revisions, and damage that is
+stored night after night drives the good ones out. What either limit holds back is in
+the plan, with action none and reason held, and jdiff exits 6.
+
+With --state, jdiff knows what earlier runs of the job have seen. A share is then also
+of what was stored when all was last well, so that what a wrong source adds does not
+count; folders in which other jobs store are left alone; and a file that has the size
+and time of what is stored, and another content, is not stored, since the disk seems to
+have damaged it, unless it was written since, or --accept-changed names it.
 
 With --track-renames as well, a new file whose content is in one that is gone is
 proposed as a move on the service, which keeps its older revisions and its public
@@ -75,8 +87,10 @@ moved away is not deleted, nor does it count for --max-delete.`
 	f.BoolVar(&o.Prune, "prune", false, "propose to delete what is gone from the source")
 	f.BoolVar(&o.PruneIgnored, "prune-ignored", false, "with --prune: what is ignored counts as gone")
 	f.BoolVar(&o.TrackRenames, "track-renames", false, "with --prune: move what is gone to where its content is new")
-	f.StringVar(&o.maxDelete, "max-delete", o.MaxDelete.String(), "with --prune: propose no deletion at all beyond `N|P%` entries")
-	f.Int64Var(&o.Base, "max-delete-base", 0, "the share in --max-delete is of at most `N` entries (default: of all that are stored)")
+	f.StringVar(&o.maxDelete, "max-delete", o.MaxDelete.String(), "with --prune: propose no deletion at all beyond `N|P%` files")
+	f.StringVar(&o.maxChange, "max-change", "50%", "with --dest: overwrite no file at all beyond `N|P%`; up to 100 files are never too many for a share")
+	f.StringVar(&o.state, "state", "", "what earlier runs of the job have seen is in `FILE`, which jjob writes")
+	command.PatternsVar(f, &o.accept, "accept-changed", "with --state: store files that match `PATTERN` although the disk seems to have damaged them")
 	f.BoolVar(&o.changes, "changes", false, "leave out what is the same on both sides; the end record counts it")
 	f.StringVar(&o.format, "format", "ndjson", "write `FORMAT`: ndjson, or combined: one symbol (= + - * !) and path a line")
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
@@ -84,13 +98,21 @@ moved away is not deleted, nor does it count for --max-delete.`
 
 type options struct {
 	diff.Options
-	maxDelete, format string
-	reverse, changes  bool
+	maxDelete, maxChange, format, state string
+	reverse, changes                    bool
+	accept                              func(path string) bool
 }
 
 func run(ctx context.Context, env *command.Env, o options) (err error) {
 	if o.MaxDelete, err = brake.ParseLimit(o.maxDelete); err != nil {
 		return command.Usagef("--max-delete: %v", err)
+	}
+	change, err := brake.ParseLimit(o.maxChange)
+	if err != nil {
+		return command.Usagef("--max-change: %v", err)
+	}
+	if change.Percent {
+		change.Spare = 100
 	}
 	if o.format != "ndjson" && o.format != "combined" {
 		return command.Usagef("--format must be ndjson or combined, not %q", o.format)
@@ -106,6 +128,9 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 	}
 	if o.TrackRenames && (!o.Prune || o.Dest == "" || o.format != "ndjson") {
 		return command.Usagef("--track-renames is for plans that are carried out, and takes old names away; it needs --dest and --prune, and no other format")
+	}
+	if o.state != "" && o.Dest == "" {
+		return command.Usagef("--state is about what is stored in --dest")
 	}
 	o.Warn = func(message string) { env.Errorf("%s", message) }
 
@@ -124,7 +149,12 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 		if err != nil {
 			return command.Usagef("--dest: %v", err)
 		}
-		o.Dest, o.Check = string(dest), diff.Check
+		o.Dest, o.Check, o.MaxChange = string(dest), diff.Check, &change
+		if o.state != "" {
+			if err := o.remember(env); err != nil {
+				return err
+			}
+		}
 		client, err := connect.Client(env, 0)
 		if err != nil {
 			return err
@@ -163,13 +193,13 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 		return errors.Join(err, in.LeftOut())
 	}
 	if o.format == "combined" {
-		o.ShowGone = true
+		o.ShowGone, o.MaxChange = true, nil
 		out := bufio.NewWriter(env.ExactSink())
 		err := env.Consume(func(in *record.Reader) error { return join(in, diff.Combined(out)) })
 		return errors.Join(err, withheld(held), out.Flush())
 	}
 	err := env.Filter(func(in *record.Reader, out *record.Writer) error {
-		o.Stored = out.Stored
+		o.Stored, o.Foreign = out.Stored, out.Spare
 		if o.changes {
 			o.Same = out.LeaveOut
 		}
@@ -180,6 +210,30 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 		return err
 	})
 	return errors.Join(err, withheld(held))
+}
+
+// remember has the plan know what earlier runs have seen, and notes what this one does.
+func (o *options) remember(env *command.Env) error {
+	s, err := job.Load(o.state, func(err error) { env.Errorf("%v", err) })
+	if err != nil {
+		return err
+	}
+	save := func() {
+		if err := s.Save(o.state); err != nil {
+			env.Errorf("%v", err)
+		}
+	}
+	o.Past, o.Spared, o.Withhold = s.Past, s.Spared(), s.Withhold()
+	o.Guard = &diff.Guard{Since: s.Since, Doubt: s.Doubts(), Accept: o.accept}
+	o.Begin = func(files int64) {
+		s.Past = s.Past.Begin(files)
+		save()
+	}
+	o.Seen = func(run brake.Run) {
+		s.Sees(run)
+		save()
+	}
+	return nil
 }
 
 // withheld gives the code for deletions that a brake held back. An input that is

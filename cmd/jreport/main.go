@@ -63,11 +63,11 @@ const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos |
 
 type options struct {
 	file, previous, source, dest, started, proof string
-	known, trouble                               string
+	known, trouble, outOfTime                    string
 	maxAge                                       time.Duration
 	of                                           int
 	dryRun, json, restore, local                 bool
-	againDone, outOfTime, troubled               bool
+	againDone, troubled                          bool
 }
 
 func main() {
@@ -86,7 +86,7 @@ func main() {
 	f.StringVar(&o.proof, "proof", "", "the records are not of a backup but compare `WHAT` is stored: all of it by MD5, or slice N/OF as jverify did")
 	f.BoolVar(&o.againDone, "again-done", false, "the files that jreport again names were hashed afresh in this run, or all if it exits 1")
 	f.StringVar(&o.known, "known", "", "the problems of what the patterns in `FILE` match are known")
-	f.BoolVar(&o.outOfTime, "out-of-time", false, "if the run is not complete, that is since --max-duration stopped it")
+	f.StringVar(&o.outOfTime, "out-of-time", "", "if there is a `FILE` of that name, --max-duration has stopped the run")
 	f.StringVar(&o.trouble, "trouble", "", "read no records; note in the report, if there is one, that a run could not begin, since `TEXT`")
 	f.BoolVar(&o.local, "local", false, "the service is a jserve of this machine's own, started for the run")
 	f.BoolVar(&o.restore, "restore", false, "the run goes from the service to the disk")

@@ -28,6 +28,10 @@ func run(env *command.Env, o options) error {
 				env.Printf("%s", line)
 			}
 		}
+		if o.outOfTime != "" {
+			_, gone := os.Stat(o.outOfTime)
+			r.MaxDuration = gone == nil
+		}
 		r.Finish(in, time.Now())
 		if o.file != "" && !o.dryRun {
 			err = errors.Join(err, r.Save(o.file))
@@ -43,7 +47,7 @@ func run(env *command.Env, o options) error {
 // newRun returns a run of which nothing is known but the flags and the report of the run
 // before.
 func (o *options) newRun() (*report.Run, error) {
-	r := &report.Run{HashedAgain: o.againDone, MaxDuration: o.outOfTime}
+	r := &report.Run{HashedAgain: o.againDone}
 	r.Restore, r.Source, r.Dest, r.Started = o.restore, o.source, o.dest, time.Now().UTC()
 	if o.started != "" {
 		started, err := time.Parse(time.RFC3339, o.started)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"jottatools/lib/brake"
+	"jottatools/lib/jfs"
 	"jottatools/lib/record"
 )
 
@@ -71,7 +72,7 @@ var ErrWithheld = errors.New("deletions withheld")
 //
 // A returned [*WithheldError] means that only deletions or overwriting are missing; a
 // [*BrakeError] among its causes, that a brake held them. What a brake has held is in
-// the plan, with status skipped and [record.ReasonHeld]. Every other error means that
+// the plan, with action none, status skipped and [record.ReasonHeld]. Every other error means that
 // the plan stops short.
 func Plan(ctx context.Context, source *record.Reader, target *record.Sorter, emit Emit, opts Options) error {
 	p := &plan{opts: opts, emit: emit, spared: newTerritory(opts.Spared)}
@@ -400,6 +401,11 @@ func (p *plan) propose(l *record.Record, action record.Action, reason record.Rea
 
 // refused gives l the error that keeps it off the target, if there is one.
 func (p *plan) refused(l *record.Record) (bool, error) {
+	if dest := jfs.Path(p.opts.Dest); dest.Depth() == 2 && !dest.Covers(dest.Join(l.Path)) {
+		l.Action = record.ActionNone
+		l.Error = &record.Error{Class: record.ClassNameInvalid, Message: "at the top of a mount point, this name is kept for the notes of these programs; store to a folder in it"}
+		return true, p.emit(l)
+	}
 	if p.opts.Check == nil {
 		return false, nil
 	}

@@ -108,10 +108,10 @@ func (p *plan) brake(n, files int64) error {
 	case p.opts.Withhold != nil:
 		return &BrakeError{p.opts.Withhold.Error()}
 	case p.files == 0:
-		return &BrakeError{"the source has no file at all; is it mounted?"}
+		return &BrakeError{"it has no file at all; is it mounted?"}
 	case p.unsaved > 0:
 		// What is gone may have been renamed to what is changing.
-		return &BrakeError{record.Count(p.unsaved, "new file in the source was changing and is not stored yet; run it again", "new files in the source were changing and are not stored yet; run it again")}
+		return &BrakeError{record.Count(p.unsaved, "new file in it was changing and is not stored yet; run it again", "new files in it were changing and are not stored yet; run it again")}
 	case p.opts.Past.Holds(p.opts.MaxDelete, files, p.onTarget):
 		return &BrakeError{fmt.Sprintf("%s more than --max-delete %v allows; if it is right, give a higher limit", p.ofStored(files), p.opts.MaxDelete)}
 	}
@@ -130,12 +130,13 @@ func (p *plan) ofStored(n int64) string {
 	return fmt.Sprintf("%d of %s %s", n, record.Count(p.onTarget, "stored file", "stored files"), is)
 }
 
-// emitHeld emits what a brake has held back, for people to see.
+// emitHeld emits what a brake has held back, for people to see. It is no part of what is
+// to be done.
 func (p *plan) emitHeld(records iter.Seq2[*record.Record, error]) error {
 	return p.emitAll(func(yield func(*record.Record, error) bool) {
 		for r, err := range records {
 			if err == nil {
-				r.Reason, r.Status = record.ReasonHeld, record.StatusSkipped
+				r.Action, r.Reason, r.Status = record.ActionNone, record.ReasonHeld, record.StatusSkipped
 			}
 			if !yield(r, err) {
 				return

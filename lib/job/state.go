@@ -164,8 +164,7 @@ type Outcome struct {
 	Complete bool     // all of the source is stored
 	Whole    bool     // all of the source was seen
 	Added    int64    // files stored that the service had not
-	Deleted  int64    // files
-	Done     int64    // deletions of files that were due and are done
+	Deleted  int64    // files that were due to be deleted, and are
 	Mounts   []string // paths of folders in which a file system is mounted
 }
 
@@ -173,7 +172,7 @@ type Outcome struct {
 func (s *State) End(o Outcome) {
 	if s.Seen != nil {
 		run := *s.Seen
-		run.Added, run.Deleted, run.Done = o.Added, o.Deleted, o.Done
+		run.Added, run.Deleted, run.Done = o.Added, o.Deleted, o.Deleted
 		run.Whole = run.Whole && o.Whole
 		s.Past = s.Past.End(run)
 		s.Seen = nil

@@ -316,7 +316,7 @@ func TestFindings(t *testing.T) {
 		{name: "stored", lines: file("d/f", `"action":"put","reason":"changed","status":"done"`)},
 		{name: "stored without sending", lines: file("d/f", `"action":"put","reason":"new","status":"deduplicated"`)},
 		{name: "not stored", lines: file("d/f", `"action":"put","reason":"changed"`), by: "digest read"},
-		{name: "held", lines: file("d/f", `"action":"put","reason":"held","status":"skipped"`), by: "digest read"},
+		{name: "held", lines: file("d/f", `"root":"/src","action":"none","reason":"held","status":"skipped"`), by: "digest read"},
 		{name: "failed", lines: file("d/f", `"action":"put","reason":"changed","status":"failed","error":{"class":"network","message":"m"}`), by: "digest read"},
 		{name: "changing", lines: file("d/f", `"action":"none","reason":"changing","status":"skipped"`), by: "digest read"},
 		{name: "ignored", lines: file("d/f", `"ignored":true,"reason":"ignored"`), by: "digest read"},
@@ -330,7 +330,7 @@ func TestFindings(t *testing.T) {
 		{name: "too large", lines: file("d/f", `"action":"none","reason":"large"`), by: "digest read"},
 		{name: "deleted", lines: file("d/f", `"action":"delete","reason":"gone","status":"done"`)},
 		{name: "to be deleted", lines: file("d/f", `"action":"delete","reason":"gone"`), by: read}, // it is there, says Lstat
-		{name: "deletion held", lines: file("d/f", `"action":"delete","reason":"held","status":"skipped"`), by: "digest read", gone: "d/f"},
+		{name: "deletion held", lines: file("d/f", `"action":"none","reason":"held","status":"skipped"`), by: "digest read", gone: "d/f"},
 		{name: "deletions withheld", end: `"withheld":1,`, by: "digest read", gone: "d/f"},
 		{name: "gone", gone: "d/f"},
 		{name: "gone from a stream that is cut", gone: "d/f", end: "cut", by: "digest read"},

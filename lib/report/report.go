@@ -51,15 +51,6 @@ type Report struct {
 	Incomplete   string    `json:"incomplete,omitempty"`   // why the stream proves nothing, if so
 	OutOfTime    bool      `json:"out_of_time,omitempty"`  // that is since --max-duration stopped it
 
-	// Base is how many entries were stored when all was well: after the last run that saw
-	// its whole source, and had no deletions to hold back. A brake on a share of them is
-	// not loosened by what a wrong source adds.
-	Base int64 `json:"base,omitempty"`
-
-	// StoredAfter is how many entries, files and folders, are stored after this run; 0 if
-	// it did not see its whole source.
-	StoredAfter int64 `json:"stored_after,omitempty"`
-
 	// Runs are the ends of the last runs, from old to new. Several within a few minutes
 	// count as the first of them. A run that was cut off is not among them.
 	Runs []time.Time `json:"runs,omitempty"`

@@ -109,30 +109,6 @@ func problems(r *Report) string {
 	return text
 }
 
-// TestBase: what a wrong source has added does not count as what was there.
-func TestBase(t *testing.T) {
-	stored := strings.Replace(end("9", "0", "true"), `"complete"`, `"stored":20,"complete"`, 1)
-	withheld := strings.Replace(stored, `"complete"`, `"withheld":7,"complete"`, 1)
-	for _, test := range []struct {
-		name, stream string
-		want         int64
-	}{
-		{"complete", run + stored, 22}, // three are new, one is deleted
-		{"complete, deletions withheld", run + withheld, 3},
-		{"whole, with errors", run + strings.Replace(stored, `"errors":0`, `"errors":1`, 1), 22},
-		{"whole, with errors, deletions withheld", run + strings.Replace(withheld, `"errors":0`, `"errors":1`, 1), 3},
-		{"incomplete", run + end("9", "0", "false"), 3},
-	} {
-		r := finish(test.stream, &Report{Base: 3}, time.Unix(5, 0))
-		if r.Base != test.want {
-			t.Errorf("%s: base %d, want %d", test.name, r.Base, test.want)
-		}
-		if after := r.StoredAfter; r.Incomplete == "" && after != 22 || r.Incomplete != "" && after != 0 {
-			t.Errorf("%s: %d stored after it", test.name, after)
-		}
-	}
-}
-
 func TestUnfinishedRun(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "r.json")
 	r := finish(run+end("9", "0", "true"), nil, time.Unix(5, 0).UTC())

@@ -31,7 +31,6 @@ type Run struct {
 	findings *findings
 	damaged  []Entry // what was no finding before
 	unlisted unlisted
-	added    int64   // entries stored that were not there before
 	lost     []Entry // mounts that cannot be read
 
 	lists struct{ notStored, held, left, known, mounts, damaged, lost listed }
@@ -64,8 +63,7 @@ func (r *Run) Add(rec *record.Record) {
 	case rec.Error == nil && rec.Reason == record.ReasonForeign:
 		return
 	case rec.Reason == record.ReasonHeld && rec.Error == nil:
-		r.addHeld(rec)
-		if rec.Action == record.ActionDelete {
+		if r.addHeld(rec) {
 			return
 		}
 	case rec.Action == record.ActionDelete:
@@ -103,11 +101,8 @@ func (r *Run) Add(rec *record.Record) {
 // addFate counts what became of an entry that is to be stored.
 func (r *Run) addFate(rec *record.Record) {
 	c := &r.Counts
-	if rec.Reason == record.ReasonNew && (rec.Status == record.StatusDone || rec.Status == record.StatusDeduplicated) {
-		r.added++
-		if rec.Kind == record.KindFile {
-			c.AddedFiles++
-		}
+	if rec.Kind == record.KindFile && rec.Reason == record.ReasonNew && (rec.Status == record.StatusDone || rec.Status == record.StatusDeduplicated) {
+		c.AddedFiles++
 	}
 	switch {
 	case r.KnownProblems.Has(rec):
@@ -166,15 +161,18 @@ func (r *Run) addDeletion(rec *record.Record) {
 	}
 }
 
-func (r *Run) addHeld(rec *record.Record) {
+// addHeld counts what a brake has held back: the deletion of what is not in the source
+// any more, or that a file of the source replaces what is stored.
+func (r *Run) addHeld(rec *record.Record) (deletion bool) {
 	e := newEntry(rec)
-	e.Action = record.Action(strings.Clone(string(rec.Action)))
-	if rec.Action == record.ActionDelete {
+	if e.Action = record.ActionPut; rec.Root == "" {
+		e.Action, deletion = record.ActionDelete, true
 		r.Withheld++
 	} else {
 		r.HeldChanges++
 	}
 	r.lists.held.add(&r.Held, &r.HeldOmitted, e)
+	return deletion
 }
 
 func (r *Run) notStored(rec *record.Record) {
@@ -223,12 +221,6 @@ func (r *Run) Finish(in *record.Reader, now time.Time) {
 	if r.Complete {
 		r.LastComplete = r.Ended
 	}
-	if whole == nil {
-		r.StoredAfter = end.Stored + r.added - r.Counts.Deleted
-		if r.Withheld == 0 {
-			r.Base = r.StoredAfter
-		}
-	}
 }
 
 // clean reports whether the stream is whole, and no entry has an error that is not known.
@@ -253,7 +245,7 @@ func (r *Run) carryOn(in *record.Reader) {
 		before = &Report{}
 	}
 	whole := in.Whole() == nil
-	r.LastComplete, r.Base, r.Proof = before.LastComplete, before.Base, before.Proof
+	r.LastComplete, r.Proof = before.LastComplete, before.Proof
 	r.Runs = before.Runs
 	if err := in.Whole(); errors.Is(err, record.ErrTruncated) || errors.Is(err, record.ErrStopped) {
 		r.Trouble = before.Trouble

@@ -170,7 +170,7 @@ func (r *Report) heldBack(b *page) {
 	if r.Withheld > 0 {
 		hint := ""
 		if r.Incomplete == "" && r.Counts.Failed == 0 && r.Counts.Files > 0 { // else it is not the limit that held them back
-			hint = "; if they are right, run it once with --max-delete 100%"
+			hint = "; if they are right, run it once with --max-delete 100%, or with --adopt if another job was in the way"
 		}
 		b.line("  %s withheld by a brake; nothing was deleted%s", record.Count(r.Withheld, "deletion was", "deletions were"), hint)
 		b.paths(deletions)

@@ -149,10 +149,12 @@ func explain(reason record.Reason) string {
 // Line describes what was or would be done about an entry, or "" if nothing.
 func Line(r *record.Record) string {
 	switch {
+	case r.Error == nil && r.Reason == record.ReasonHeld && r.Root == "":
+		return "held back: delete " + record.Printable(r.Path)
+	case r.Error == nil && r.Reason == record.ReasonHeld:
+		return "held back: put " + record.Printable(r.Path)
 	case r.Action == "" || r.Action == record.ActionNone:
 		return ""
-	case r.Error == nil && r.Reason == record.ReasonHeld:
-		return fmt.Sprintf("held back: %s %s", r.Action, record.Printable(r.Path))
 	case r.Error != nil:
 		return fmt.Sprintf("%s %s: %s", record.StatusFailed, record.Printable(r.Path), record.Printable(r.Error.Message))
 	case r.Status == record.StatusDeduplicated:
