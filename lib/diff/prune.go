@@ -190,14 +190,15 @@ func (e *WithheldError) Unwrap() []error { return []error{ErrWithheld, e.Reason}
 // How the service compares names is not known for sure. So a candidate whose
 // name equals, under any common folding, that of a source entry which the target
 // seems to lack may be that very entry.
-func (p *plan) doomed(ctx context.Context, scope []string) (*record.Sorter, error) {
+func (p *plan) doomed(ctx context.Context, paths []string) (*record.Sorter, error) {
 	var byKey record.Sorter
 	defer byKey.Close()
+	covered := newScope(paths)
 	for r, err := range p.gone.All() {
 		if err != nil {
 			return nil, err
 		}
-		if !inScope(r.Path, scope) {
+		if !covered.covers(r.Path) {
 			continue
 		}
 		// The true path rides in a field that remote entries do not use.
@@ -220,13 +221,29 @@ func (p *plan) doomed(ctx context.Context, scope []string) (*record.Sorter, erro
 	return doomed, nil
 }
 
-func inScope(path string, scope []string) bool {
-	for _, dir := range scope {
-		if record.Under(record.Fold(path), record.Fold(dir)) {
+// scope is what a stream covers: the folded paths, with all beneath them. The empty scope
+// covers all.
+type scope map[string]bool
+
+func newScope(paths []string) scope {
+	s := make(scope, len(paths))
+	for _, path := range paths {
+		s[record.Fold(path)] = true
+	}
+	return s
+}
+
+func (s scope) covers(path string) bool {
+	if len(s) == 0 {
+		return true
+	}
+	folded := record.Fold(path)
+	for i := range len(folded) {
+		if folded[i] == '/' && s[folded[:i]] {
 			return true
 		}
 	}
-	return len(scope) == 0
+	return s[folded]
 }
 
 // without returns the records of a whose paths b does not have, and that are

@@ -29,7 +29,7 @@ func Reverse(ctx context.Context, local *record.Reader, stored *record.Sorter, e
 			return err
 		}
 	}
-	b := &wayBack{emit: emit, same: same, scope: local.End().Scope}
+	b := &wayBack{emit: emit, same: same, scope: newScope(local.End().Scope)}
 	target := newPulled(all(stored.Sorted(), b.emit))
 	defer target.stop()
 	return join(ctx, sorted.Sorted(), target, b, false)
@@ -58,7 +58,7 @@ func all(stored iter.Seq2[*record.Record, error], emit Emit) iter.Seq2[*record.R
 type wayBack struct {
 	emit  Emit
 	same  func(record.Same) // may be nil
-	scope []string
+	scope scope
 	twins twins
 	spelt []spelling // folders on the way that the two sides spell differently
 }
@@ -101,7 +101,7 @@ func (b *wayBack) emptyMount(*record.Record) {}
 
 // targetOnly proposes to fetch what only the service has.
 func (b *wayBack) targetOnly(r *record.Record) error {
-	if !inScope(r.Path, b.scope) {
+	if !b.scope.covers(r.Path) {
 		return nil
 	}
 	r.Path = b.local(r.Path)
