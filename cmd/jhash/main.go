@@ -69,7 +69,7 @@ and an error: class "corrupt" if the content is another.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jwalk ~/photos | jhash --cache ~/.cache/jottatools/photos.zst > photos.ndjson
-  jwalk ~/photos | jhash --cache ~/.cache/jottatools/photos.zst --fresh --accept-changed '**/*.hc' > photos.ndjson
+  jwalk . | jhash --cache FILE --fresh --accept-changed '**/*.hc' > tree.ndjson
   jhash --check < photos.ndjson | jq -r 'select(.status == "failed").path'
   jwalk ~/photos | jhash --format md5sum > photos.md5
   (cd ~/photos && md5sum -c) < photos.md5`

@@ -7,7 +7,7 @@ import "jottatools/lib/record"
 // has written to the file.
 //
 // It is not sure where there is no ctime at all, on file systems that show another time
-// instead (FAT and exFAT show the mtime), and wherever that cannot be ruled out: behind
+// instead (exFAT shows the mtime), and wherever that cannot be ruled out: behind
 // FUSE and on network file systems a ctime that equals the mtime may be just that.
 func KeepsCTime(path string, r *record.Record) bool {
 	if r.CTime.IsZero() {
