@@ -92,8 +92,14 @@ func trouble(o options) error {
 		return command.Usagef("--trouble needs --file, the report to note it in")
 	}
 	r, err := load(o.file)
-	if r == nil || err != nil {
+	switch {
+	case err != nil:
 		return err
+	case r == nil && o.source == "":
+		return nil
+	case r == nil: // the first run of a job
+		r = &report.Report{Version: 1, Source: o.source, Dest: o.dest}
+		r.Account = o.account()
 	}
 	r.NoteTrouble(o.trouble, time.Now())
 	return r.Save(o.file)
