@@ -21,7 +21,7 @@ import (
 // FuzzFindings holds what becomes of findings, through any sequence of backups and proofs,
 // against a plain model of the files. The seed decides about everything.
 func FuzzFindings(f *testing.F) {
-	for seed := range uint64(300) {
+	for seed := range uint64(60) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {

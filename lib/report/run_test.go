@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -45,12 +46,12 @@ func TestHeld(t *testing.T) {
 		says, not        string // status
 	}{
 		{"none", whole(good, ""), 0, 0, "", true, "", "brake"},
-		{"counted only", whole(good, `"withheld":3,`), 3, 0, "", true, "3 deletions were withheld by a brake; nothing was deleted; if they are right, run it once with --max-delete 100%, or with --adopt if another job was in the way\n", "more"},
-		{"a deletion", whole(good+gone, ""), 1, 0, "gone(held)", true, "1 deletion was withheld by a brake; nothing was deleted; if they are right, run it once with --max-delete 100%, or with --adopt if another job was in the way\n    gone\n", "more"},
+		{"counted only", whole(good, `"withheld":3,`), 3, 0, "", true, "3 deletions were withheld by a brake; nothing was deleted:\n    if this is right, run it once with --max-delete 100%, or --adopt if another job is in the way\n", "more"},
+		{"a deletion", whole(good+gone, ""), 1, 0, "gone(held)", true, "1 deletion was withheld by a brake; nothing was deleted:\n    gone\n    if this is right, run it once with --max-delete 100%, or --adopt if another job is in the way\n", "more"},
 		{"of which one is named", whole(good+gone, `"withheld":3,`), 3, 0, "gone(held)", true, "    gone\n    and 2 more\n", "changes"},
-		{"in a run that did not see all", whole(good+gone, "") + "x\n", 1, 0, "gone(held)", false, "nothing was deleted\n", "--max-delete"},
-		{"a change", whole(good+changed, ""), 0, 1, "changed(held)", false, "1 change was held back by a brake, and what is stored is as it was; if they are right, run it once with --max-change 100%\n    changed\n", "deleted"},
-		{"both", whole(good+gone+changed, ""), 1, 1, "gone(held) changed(held)", false, "    gone\n  1 change was", ""},
+		{"in a run that did not see all", whole(good+gone, "") + "x\n", 1, 0, "gone(held)", false, "nothing was deleted:\n    gone\n", "--max-delete"},
+		{"a change", whole(good+changed, ""), 0, 1, "changed(held)", false, "1 change was held back by a brake; what is stored is as it was:\n    changed\n    if this is right, run it once with --max-change 100%\n", "deleted"},
+		{"both", whole(good+gone+changed, ""), 1, 1, "gone(held) changed(held)", false, "    gone\n    if this is right, run it once with --max-delete 100%, or --adopt if another job is in the way\n  1 change was", ""},
 	} {
 		r := &finish(test.stream, nil, at).Report
 		got := status(t, r, at, 0)
@@ -345,6 +346,19 @@ func TestRhythm(t *testing.T) {
 	const want = "OVERDUE: it ran every 24 hours, and has not run for 4 days; does cron still start it?"
 	if got := overdue.Overdue(at.Add(4 * day)); got != want {
 		t.Errorf("Overdue = %q, want %q", got, want)
+	}
+}
+
+// TestStopped: a run that somebody ended says by whom, and blames no stream.
+func TestStopped(t *testing.T) {
+	in := record.NewReader(iotest.ErrReader(fmt.Errorf("%w by a signal (terminated)", record.ErrStopped)))
+	r := new(Run)
+	for rec := range in.All() {
+		r.Add(rec)
+	}
+	r.Finish(in, at)
+	if got := status(t, &r.Report, at, 0); !strings.HasSuffix(got, "\n  the run was ended by a signal (terminated)\n") || r.Complete || len(r.Runs) != 0 {
+		t.Errorf("runs %v, status\n%s", r.Runs, got)
 	}
 }
 

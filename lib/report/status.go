@@ -133,6 +133,8 @@ func (r *Report) lastRun(b *page) {
 	switch {
 	case r.OutOfTime:
 		b.line("  stopped by --max-duration; the next run goes on")
+	case strings.HasPrefix(r.Incomplete, record.ErrStopped.Error()):
+		b.line("  %s", r.Incomplete)
 	case r.Incomplete != "":
 		b.line("  the run did not see the whole tree: %s", r.Incomplete)
 	}
@@ -168,20 +170,20 @@ func (r *Report) heldBack(b *page) {
 		}
 	}
 	if r.Withheld > 0 {
-		hint := ""
-		if r.Incomplete == "" && r.Counts.Failed == 0 && r.Counts.Files > 0 { // else it is not the limit that held them back
-			hint = "; if they are right, run it once with --max-delete 100%, or with --adopt if another job was in the way"
-		}
-		b.line("  %s withheld by a brake; nothing was deleted%s", record.Count(r.Withheld, "deletion was", "deletions were"), hint)
+		b.line("  %s withheld by a brake; nothing was deleted:", record.Count(r.Withheld, "deletion was", "deletions were"))
 		b.paths(deletions)
 		if len(deletions) > 0 {
 			b.more(r.Withheld - int64(len(deletions)))
 		}
+		if r.Incomplete == "" && r.Counts.Failed == 0 && r.Counts.Files > 0 { // else it is not the limit that held them back
+			b.line("    if this is right, run it once with --max-delete 100%, or --adopt if another job is in the way%")
+		}
 	}
 	if r.HeldChanges > 0 {
-		b.line("  %s held back by a brake, and what is stored is as it was; if they are right, run it once with --max-change 100%%", record.Count(r.HeldChanges, "change was", "changes were"))
+		b.line("  %s held back by a brake; what is stored is as it was:", record.Count(r.HeldChanges, "change was", "changes were"))
 		b.paths(changes)
 		b.more(r.HeldChanges - int64(len(changes)))
+		b.line("    if this is right, run it once with --max-change 100%%")
 	}
 }
 
@@ -267,8 +269,8 @@ func (p *Proof) status(b *page, notStored []Entry) {
 	b.line("  NOT proven on %s:", local(p.Failed))
 	for _, e := range left {
 		since := ""
-		if !e.Since.IsZero() && !e.Since.Equal(p.Failed) {
-			since = " (since " + local(e.Since) + ")"
+		if t := local(e.Since); !e.Since.IsZero() && t != local(p.Failed) {
+			since = " (since " + t + ")"
 		}
 		b.line("    %s: %s%s", e.Path, e.Why(), since)
 	}

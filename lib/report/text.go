@@ -22,7 +22,7 @@ func (r *Report) Summary() string {
 		{c.Linked, "symbolic link made", "symbolic links made"}, {c.Deduplicated, "already on the service", "already on the service"},
 		{c.Touched, "touched", "touched"}, {c.Moved, "moved", "moved"}, {c.Made, "folder made", "folders made"},
 		{c.Deleted, "deleted", "deleted"}, {c.Same, "unchanged", "unchanged"}, {c.Kept, "local one kept", "local ones kept"},
-		{c.Known, "known not to be storable", "known not to be storable"},
+		{c.Known, "known problem", "known problems"},
 	} {
 		if part.n > 0 {
 			did = append(did, record.Count(part.n, part.one, part.many))
