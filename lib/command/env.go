@@ -281,13 +281,19 @@ func (e *Env) verdict(whole error) error {
 // Source runs a program that begins a stream of records on standard output. It
 // closes the stream with an end record, marked incomplete if body fails.
 func (e *Env) Source(body func(out *record.Writer) error) error {
+	known, err := knownProblems()
+	if err != nil {
+		return err
+	}
 	out := record.NewWriter(e.recordSink(), e.name)
 	own := 0
 	out.OnError = func(r *record.Record) {
-		own++
-		e.tell(r)
+		if !known.Has(r) {
+			own++
+			e.tell(r)
+		}
 	}
-	err := body(out)
+	err = body(out)
 	if err != nil {
 		out.Incomplete()
 	}
@@ -299,6 +305,28 @@ func (e *Env) Source(body func(out *record.Writer) error) error {
 		err = errors.Join(err, Exit(ExitPartial, errors.New(""))) // whoever found them has said so
 	}
 	return errors.Join(err, closeErr)
+}
+
+// knownVariable names a file of problems that a person knows, as jreport --known takes it.
+// The programs of a pipe do not print these. The records stay as they are, and so does the
+// exit code: only the end of the pipe knows whether all problems are known.
+const knownVariable = "JOTTA_KNOWN"
+
+func knownProblems() (record.Known, error) {
+	name := os.Getenv(knownVariable)
+	if name == "" {
+		return record.Known{}, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return record.Known{}, Usagef("%s: %v", knownVariable, err)
+	}
+	defer f.Close()
+	known, err := record.ReadKnown(f)
+	if err != nil {
+		return record.Known{}, Usagef("%s: %s: %v", knownVariable, name, err)
+	}
+	return known, nil
 }
 
 // tell prints the error of an entry, in one line.
