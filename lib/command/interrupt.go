@@ -68,7 +68,7 @@ func leash(ctx context.Context) (context.Context, context.CancelFunc) {
 		f := os.NewFile(uintptr(fd), "leash")
 		go func() {
 			io.Copy(io.Discard, f)
-			cancel(fmt.Errorf("%w by the program that started this one", record.ErrStopped))
+			cancel(fmt.Errorf("%w by the program that had started it", record.ErrStopped))
 		}()
 	}
 	return ctx, func() { cancel(nil) }
