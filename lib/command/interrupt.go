@@ -68,8 +68,17 @@ func leash(ctx context.Context) (context.Context, context.CancelFunc) {
 		f := os.NewFile(uintptr(fd), "leash")
 		go func() {
 			io.Copy(io.Discard, f)
-			cancel(fmt.Errorf("%w by the program that had started it", record.ErrStopped))
+			cancel(offLeash{fmt.Errorf("%w by the program that had started it", record.ErrStopped)})
 		}()
 	}
 	return ctx, func() { cancel(nil) }
 }
+
+// offLeash says that the supervisor has ended the program. It knows, if it lives.
+type offLeash struct{ error }
+
+// Unwrap returns [record.ErrStopped], wrapped.
+func (e offLeash) Unwrap() error { return e.error }
+
+// Told reports that nobody needs to hear of it.
+func (offLeash) Told() bool { return true }

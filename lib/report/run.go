@@ -214,7 +214,8 @@ func (r *Run) Finish(in *record.Reader, now time.Time) {
 	r.Withheld = max(r.Withheld, end.Withheld)
 	r.Spared = end.Spared
 	r.Complete = r.clean(in) && len(r.NotStored) == 0 && r.HeldChanges == 0 && !r.NothingStored()
-	if r.MaxDuration && !r.Complete && (errors.Is(whole, record.ErrIncomplete) || whole == nil && r.Counts.Pending > 0) {
+	stopped := errors.Is(whole, record.ErrIncomplete) || errors.Is(whole, record.ErrStopped)
+	if r.MaxDuration && !r.Complete && (stopped || whole == nil && r.Counts.Pending > 0) {
 		r.OutOfTime, r.Incomplete = true, "it was stopped by --max-duration"
 	}
 	r.carryOn(in)

@@ -176,7 +176,7 @@ func (r *Report) heldBack(b *page) {
 			b.more(r.Withheld - int64(len(deletions)))
 		}
 		if r.Incomplete == "" && r.Counts.Failed == 0 && r.Counts.Files > 0 { // else it is not the limit that held them back
-			b.line("    if this is right, run it once with --max-delete 100%, or --adopt if another job is in the way%")
+			b.line("    if this is right, run it once with --max-delete 100%%, or --adopt if another job is in the way")
 		}
 	}
 	if r.HeldChanges > 0 {
