@@ -22,6 +22,7 @@ func TestGuard(t *testing.T) {
 		{"nobody guards", nil, nil, "put a changed"},
 		{"not written since", &Guard{Since: ran}, nil, "none a changed corrupt"},
 		{"written since, and the time put back", &Guard{Since: ran}, func(l *record.Record) { l.CTime = after }, "put a changed"},
+		{"written in the second in which the run began", &Guard{Since: ran}, func(l *record.Record) { l.CTime = ran.Add(time.Second) }, "none a changed corrupt"},
 		{"nobody knows since when", &Guard{}, func(l *record.Record) { l.CTime = after }, "none a changed corrupt"},
 		{"no time of change", &Guard{Since: ran}, func(l *record.Record) { l.CTime = time.Time{} }, "none a changed corrupt"},
 		{"a cache has vouched for it", &Guard{Since: ran}, func(l *record.Record) { l.Fresh = false }, "put a changed"},

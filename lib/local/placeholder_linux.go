@@ -24,7 +24,7 @@ func Placeholder(dir *os.File, info fs.FileInfo) bool {
 	for {
 		err := unix.Fstatfs(int(dir.Fd()), &st)
 		if err != unix.EINTR {
-			return err == nil && st.Type == unix.BTRFS_SUPER_MAGIC
+			return err == nil && uint32(st.Type) == unix.BTRFS_SUPER_MAGIC
 		}
 	}
 }
