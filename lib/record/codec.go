@@ -301,41 +301,33 @@ func decodeError(value string) (*Error, error) {
 // decodeEnd reads an end record that decode has recognised by its kind. Names of
 // members count exactly: encoding/json would take "Complete" for "complete", and as
 // a member that is passed on it would overrule what this program says.
+//
+// Deletions rest on it, so a known member that is given twice, or has a value that
+// makes no sense, makes the line malformed: an empty scope would otherwise be
+// passed on as none, which is all of the root.
 func decodeEnd(line string) (End, error) {
 	end := End{Errors: -1}
-	counted := false
+	given := make(map[string]bool)
 	err := eachMember(line, func(key, value, member string) error {
-		var into any
-		switch key {
-		case "kind":
-			return nil
-		case "v":
-			into = &end.Version
-		case "stage":
-			into = &end.Stage
-		case "records":
-			into, counted = &end.Records, value != "null"
-		case "bytes":
-			into = &end.Bytes
-		case "errors":
-			into = &end.Errors
-		case "complete":
-			into = &end.Complete
-		case "scope":
-			into = &end.Scope
-		case "withheld":
-			into = &end.Withheld
-		case "stored":
-			into = &end.Stored
-		case "spared":
-			into = &end.Spared
-		case "same":
-			into = &end.Same
-		default:
+		into := end.field(key)
+		if into == nil {
 			end.extra += "," + member
 			return nil
 		}
-		if err := json.Unmarshal([]byte(value), into); err != nil {
+		if given[key] {
+			return fmt.Errorf("the end record has %q twice", key)
+		}
+		given[key] = true
+		if value == "null" {
+			return fmt.Errorf("the end record cannot be read: %q is null", key)
+		}
+		err := error(nil)
+		if same, ok := into.(*Same); ok {
+			err = same.decode(value)
+		} else {
+			err = json.Unmarshal([]byte(value), into)
+		}
+		if err != nil {
 			return fmt.Errorf("the end record cannot be read: %q: %w", key, err)
 		}
 		return nil
@@ -345,12 +337,85 @@ func decodeEnd(line string) (End, error) {
 		return End{}, err
 	case end.Version > 1:
 		return End{}, fmt.Errorf("the stream has format version %d; this program reads version 1: update it", end.Version)
-	case !counted:
+	case end.Version < 1:
+		return End{}, errors.New(`the end record has no version; "v" is 1`)
+	case !given["records"]:
 		return End{}, errors.New(`the end record has no "records"`)
-	case end.Same.Files < 0 || end.Same.Dirs < 0 || end.Same.Bytes < 0:
-		return End{}, errors.New(`the end record has a negative number in "same"`)
+	case given["scope"]:
+		if err := checkScope(end.Scope); err != nil {
+			return End{}, err
+		}
+	}
+	for name, n := range map[string]int64{
+		"records": end.Records, "bytes": end.Bytes, "withheld": end.Withheld, "stored": end.Stored, "spared": end.Spared,
+		"same": min(end.Same.Files, end.Same.Dirs, end.Same.Bytes),
+	} {
+		if n < 0 {
+			return End{}, fmt.Errorf("the end record has a negative number in %q", name)
+		}
 	}
 	return end, nil
+}
+
+// field returns where a member of an end record belongs, or nil for one that is not
+// known.
+func (e *End) field(key string) any {
+	switch key {
+	case "kind":
+		return new(Kind)
+	case "v":
+		return &e.Version
+	case "stage":
+		return &e.Stage
+	case "records":
+		return &e.Records
+	case "bytes":
+		return &e.Bytes
+	case "errors":
+		return &e.Errors
+	case "complete":
+		return &e.Complete
+	case "scope":
+		return &e.Scope
+	case "withheld":
+		return &e.Withheld
+	case "stored":
+		return &e.Stored
+	case "spared":
+		return &e.Spared
+	case "same":
+		return &e.Same
+	}
+	return nil
+}
+
+// decode reads what an end record says of entries that were left out.
+func (s *Same) decode(value string) error {
+	return eachMember(value, func(key, value, _ string) (err error) {
+		switch key {
+		case "files":
+			s.Files, err = number(value)
+		case "dirs":
+			s.Dirs, err = number(value)
+		case "bytes":
+			s.Bytes, err = number(value)
+		}
+		return err
+	})
+}
+
+// checkScope refuses a scope that covers nothing, or names something other than
+// paths beneath the root.
+func checkScope(scope []string) error {
+	if len(scope) == 0 {
+		return errors.New(`the end record has an empty "scope", which covers nothing; leave it out to cover all of the root`)
+	}
+	for _, path := range scope {
+		if err := CheckPath(path); err != nil {
+			return fmt.Errorf(`the end record has a "scope" that makes no sense: %w`, err)
+		}
+	}
+	return nil
 }
 
 func (e *End) append(b []byte) []byte {
@@ -361,7 +426,7 @@ func (e *End) append(b []byte) []byte {
 	b = appendInt(b, `,"errors":`, e.Errors)
 	b = append(b, `,"complete":`...)
 	b = strconv.AppendBool(b, e.Complete)
-	if len(e.Scope) > 0 {
+	if e.Scope != nil { // an empty one is written, too, and refused by whoever reads it
 		b = append(b, `,"scope":[`...)
 		for i, s := range e.Scope {
 			if i > 0 {

@@ -201,7 +201,7 @@ type End struct {
 	Bytes    int64    // sum of the sizes of the file records
 	Errors   int64    // records that carry an error; negative if the stream does not say
 	Complete bool     // false: the stream is not the whole tree
-	Scope    []string // paths that the stream covers; empty: all of its root
+	Scope    []string // paths that the stream covers; nil: all of its root
 	Withheld int64    // deletions that a brake kept out of the stream
 	Stored   int64    // entries that jdiff found on the target; 0 if it found none, or was not asked
 	Spared   int64    // entries on the target that another job has stored, and that were left alone

@@ -136,11 +136,15 @@ func (w *Writer) Incomplete() {
 	w.end.Complete = false
 }
 
-// Scope limits what the stream claims to cover to these paths of its root.
+// Scope limits what the stream claims to cover to these paths of its root. If there
+// are none, the stream proves nothing, and is marked incomplete.
 func (w *Writer) Scope(paths []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.end.Scope = paths
+	w.end.Scope = append([]string{}, paths...)
+	if len(paths) == 0 {
+		w.end.Complete = false
+	}
 }
 
 // Withhold notes that n deletions more were kept out of the stream.
