@@ -11,6 +11,12 @@ import (
 
 const errStale = syscall.ESTALE
 
+// nonblock keeps the opening of a FIFO from waiting for its other end.
+const nonblock = syscall.O_NONBLOCK | syscall.O_NOCTTY
+
+// isUnread reports whether err is that of opening a FIFO that nobody reads.
+func isUnread(err error) bool { return errors.Is(err, syscall.ENXIO) }
+
 // isLink reports whether err is that of opening a symbolic link that was not to
 // be followed. FreeBSD has an error of its own for it.
 func isLink(err error) bool {
@@ -42,4 +48,17 @@ func openDir(path string, follow bool) (*os.File, error) {
 		flags |= syscall.O_NOFOLLOW
 	}
 	return os.OpenFile(path, flags, 0)
+}
+
+// SyncDir makes the names in a folder last. Some file systems cannot, which is no error.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
+		return err
+	}
+	return nil
 }
