@@ -31,9 +31,9 @@ var ours = map[string][]string{
 	// What stands on the record alone.
 	"lib/local":   {"lib/record"},
 	"lib/command": {"lib/record"},
-	"lib/auth":    {"lib/record"},
+	"lib/auth":    {"lib/record", "lib/local"},
 	"lib/config":  nil,
-	"lib/report":  {"lib/record"},
+	"lib/report":  {"lib/record", "lib/local"},
 	// The client, and how the programs open it.
 	"lib/jfs":         {"lib/record", "lib/auth"},
 	"lib/jfs/jfstest": {"lib/record", "lib/jfs"},
@@ -49,7 +49,7 @@ var ours = map[string][]string{
 	"lib/share":           {"lib/record", "lib/local", "lib/jfs"},
 	"lib/digest/md5lanes": nil,
 	// The mount is no filter: it sends single files with the sender of the uploads.
-	"lib/mount":           {"lib/record", "lib/jfs", "lib/transfer", "lib/mount/chunks", "lib/mount/readahead", "lib/mount/spool"},
+	"lib/mount":           {"lib/record", "lib/local", "lib/jfs", "lib/transfer", "lib/mount/chunks", "lib/mount/readahead", "lib/mount/spool"},
 	"lib/mount/chunks":    nil,
 	"lib/mount/readahead": {"lib/mount/chunks"},
 	"lib/mount/spool":     {"lib/record"},

@@ -25,6 +25,7 @@ import (
 	"jottatools/lib/command"
 	"jottatools/lib/jserve"
 	"jottatools/lib/jserve/store"
+	"jottatools/lib/local"
 )
 
 const long = `Serves an account like one at Jottacloud, out of a directory on this machine.
@@ -161,14 +162,9 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	return errors.Join(front.serve(ctx, func(ctx context.Context) error { return srv.Serve(ctx, ln) }), srv.Close())
 }
 
-// announce writes the address to a file that is never seen half written. It does
-// not have to outlive a crash, as the server does not.
+// announce writes the address to a file that is never seen half written.
 func announce(file, addr string) error {
-	aside := fmt.Sprintf("%s.%d", file, os.Getpid())
-	if err := os.WriteFile(aside, []byte(addr+"\n"), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(aside, file)
+	return local.ReplaceMode(file, []byte(addr+"\n"), 0o644)
 }
 
 // check finds what the command line lacks.

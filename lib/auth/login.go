@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"jottatools/lib/local"
 )
 
 // Info is what can be said of a login without asking anybody. It holds no secret.
@@ -84,6 +86,9 @@ func (o Options) begin(ctx context.Context, l login, first func(context.Context)
 		return err
 	}
 	defer unlock()
+	if err := local.MayReplace(s.path); err != nil {
+		return unauthorized("the login cannot be kept: %w", err)
+	}
 	old, oldErr := s.read()
 	l.Version, l.ID, l.Endpoint, l.LoggedIn = storeVersion, rand.Text(), o.Endpoint, o.now().UTC().Truncate(time.Second)
 	ctx = context.WithoutCancel(ctx) // what is handed out must not be lost

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"jottatools/lib/local"
 	"jottatools/lib/record"
 )
 
@@ -88,21 +89,16 @@ func (o Options) store() store { return store{filepath.Join(o.Dir, o.Profile+sto
 // read returns the login, or fs.ErrNotExist if there is none. A file that others
 // can read, or that is damaged, is an error.
 func (s store) read() (login, error) {
-	f, err := os.Open(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	f, info, err := local.OpenRegular(s.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return login{}, err
-	}
-	if err != nil {
+	case errors.Is(err, local.ErrNotRegular):
+		return login{}, unauthorized("%s is not a file", s.path)
+	case err != nil:
 		return login{}, unauthorized("read the login: %w", err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return login{}, unauthorized("read the login: %w", err)
-	case !info.Mode().IsRegular():
-		return login{}, unauthorized("%s is not a file", s.path)
-	}
 	if who := readableBy(info); who != "" {
 		return login{}, unauthorized("%s can be read by %s, and is as good as the password; make it private with chmod 600, and log in again with jlogin if somebody may have read it", s.path, who)
 	}
@@ -174,6 +170,11 @@ func (s store) write(l login) error {
 	if err != nil {
 		return err
 	}
+	if err := local.MayReplace(s.path); err != nil {
+		return err
+	}
+	// Always the same name, so that no tokens are left lying about by a process that
+	// was killed.
 	aside := s.path + ".new"
 	if err := os.Remove(aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -190,7 +191,7 @@ func (s store) write(l login) error {
 		os.Remove(aside)
 		return err
 	}
-	return syncDir(filepath.Dir(s.path))
+	return local.SyncDir(filepath.Dir(s.path))
 }
 
 // change reads the login under the lock and writes what f makes of it.
@@ -219,7 +220,7 @@ func (s store) remove() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return errors.Join(err, syncDir(filepath.Dir(s.path)))
+	return errors.Join(err, local.SyncDir(filepath.Dir(s.path)))
 }
 
 // Profiles returns the names of the profiles that have a login in the folder of

@@ -8,8 +8,5 @@ import "io/fs"
 // by the rules they inherit.
 func readableBy(fs.FileInfo) string { return "" }
 
-// syncDir is done by the file system here.
-func syncDir(string) error { return nil }
-
 // pipe returns 0: programs do not know which pipe they are part of.
 func pipe() int { return 0 }

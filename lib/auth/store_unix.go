@@ -3,7 +3,6 @@
 package auth
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -22,19 +21,6 @@ func readableBy(info fs.FileInfo) string {
 		return "its group"
 	}
 	return ""
-}
-
-// syncDir makes the names in a folder last. Some file systems cannot.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
-		return err
-	}
-	return nil
 }
 
 // pipe names the pipe that this program is part of: its process group.

@@ -260,3 +260,25 @@ func TestRetry(t *testing.T) {
 		t.Error("an error of the disk is hopeless")
 	}
 }
+
+// TestOwnerIsAFile: what is in the place of the spool's owner, and is no file, is neither
+// waited for nor replaced.
+func TestOwnerIsAFile(t *testing.T) {
+	dir := t.TempDir()
+	f := &fileSystem{o: Options{SpoolDir: dir}}
+	for range 2 {
+		if owner, err := f.readOwner("ola"); owner != "ola" || err != nil {
+			t.Fatalf("readOwner() = %q, %v", owner, err)
+		}
+	}
+	name := filepath.Join(dir, ownerName)
+	if err := errors.Join(os.Remove(name), syscall.Mkfifo(name, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if owner, err := f.readOwner("ola"); err == nil {
+		t.Errorf("with a FIFO there, readOwner() = %q", owner)
+	}
+	if info, err := os.Lstat(name); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		t.Errorf("the FIFO is %v, %v", info, err)
+	}
+}

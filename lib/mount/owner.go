@@ -6,18 +6,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"jottatools/lib/jfs"
+	disk "jottatools/lib/local"
 	"jottatools/lib/record"
 )
 
 // ownerName is the file of the spool that holds the name of the account that it is
 // for.
 const ownerName = "account"
+
+// maxOwner is the largest such file that is read, in bytes.
+const maxOwner = 64 << 10
 
 // errOtherAccount says that the spool is not of the account that is logged in.
 var errOtherAccount = errors.New("the spool is of another account")
@@ -45,16 +49,20 @@ func (f *fileSystem) checkOwner(ctx context.Context) error {
 // readOwner returns the account in the file, after writing it if there is none.
 func (f *fileSystem) readOwner(now string) (string, error) {
 	name := filepath.Join(f.o.SpoolDir, ownerName)
-	b, err := os.ReadFile(name)
-	switch owner := strings.TrimSpace(string(b)); {
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	file, _, err := disk.OpenRegular(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return now, disk.Replace(name, []byte(now+"\n"))
+	}
+	if err != nil {
 		return "", err
-	case owner != "":
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxOwner))
+	if err != nil {
+		return "", err
+	}
+	if owner := strings.TrimSpace(string(b)); owner != "" {
 		return owner, nil
 	}
-	aside := name + ".tmp"
-	if err := os.WriteFile(aside, []byte(now+"\n"), 0o600); err != nil {
-		return "", err
-	}
-	return now, os.Rename(aside, name)
+	return now, disk.Replace(name, []byte(now+"\n"))
 }
