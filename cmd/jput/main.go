@@ -68,7 +68,9 @@ that name in other letter case. If that fails, the entry fails, and its remote p
 that which it has. A file that is replaced keeps its spelling.
 
 The account is that of jlogin; JOTTA_PROFILE chooses one of several, and
-JOTTA_ENDPOINT names another server.`
+JOTTA_ENDPOINT names another server. Content goes to that, or to the hosts of the
+service, and to no other that an answer names, unless JOTTA_UPLOAD_HOSTS has it
+(with commas in between).`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jput --bwlimit "08:00,512k 23:00,off" < plan.ndjson | tee done.ndjson

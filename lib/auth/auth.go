@@ -15,12 +15,14 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
 
+	"jottatools/lib/local"
 	"jottatools/lib/record"
 )
 
@@ -33,8 +35,8 @@ type Credentials interface {
 const (
 	usernameVariable = "JOTTACLOUD_USERNAME"
 	passwordVariable = "JOTTACLOUD_PASSWORD"
-	netrcVariable    = "NETRC" // names the file to read in place of ~/.netrc
-	netrcMachine     = "jottacloud.com"
+	netrcVariable    = "NETRC"          // names the file to read in place of ~/.netrc
+	netrcMachine     = "jottacloud.com" // unless there is an endpoint, whose host counts then
 )
 
 // maxNetrc is the largest .netrc file that is read, in bytes.
@@ -71,8 +73,9 @@ func (o Options) withDefaults() Options {
 
 // Find returns the credentials that there are: a user name and a password from
 // JOTTACLOUD_USERNAME and JOTTACLOUD_PASSWORD; else the login of the profile, as a
-// [*Session]; else, for the default profile, the entry for jottacloud.com in the
-// netrc file. If there are none, the error is of class auth and says what to do.
+// [*Session]; else, for the default profile, the entry in the netrc file for the host
+// of the endpoint, or for jottacloud.com. If there are none, the error is of class auth
+// and says what to do.
 func Find(o Options) (Credentials, error) { return find(o, os.Getenv) }
 
 func find(o Options, getenv func(string) string) (Credentials, error) {
@@ -95,18 +98,32 @@ func find(o Options, getenv func(string) string) (Credentials, error) {
 	case o.Profile != DefaultProfile:
 		return nil, err // a password that is for no profile is not for this one
 	}
-	path := netrcPath(getenv)
-	entry, netrcErr := readNetrc(path)
+	path, machine := netrcPath(getenv), o.machine()
+	entry, netrcErr := readNetrc(path, machine)
 	switch {
 	case errors.Is(netrcErr, fs.ErrNotExist):
 	case netrcErr != nil:
 		return nil, unauthorized("read %s: %w", path, netrcErr)
+	case entry.found && entry.readable != "":
+		return nil, unauthorized("%s has a password in it, and can be read by %s; make it private with chmod 600 %s", path, entry.readable, path)
 	case entry.found && (entry.login == "" || entry.password == ""):
-		return nil, unauthorized("%s: the entry for %s needs a login and a password", path, netrcMachine)
+		return nil, unauthorized("%s: the entry for %s needs a login and a password", path, machine)
 	case entry.found:
 		return NewBasic(entry.login, entry.password)
 	}
 	return nil, err
+}
+
+// machine returns the host that requests go to, as a netrc file names it.
+func (o Options) machine() string {
+	if o.Endpoint == "" {
+		return netrcMachine
+	}
+	u, err := url.Parse(baseOf(o.Endpoint))
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // Error is an error of class auth.
@@ -146,8 +163,8 @@ func netrcPath(getenv func(string) string) string {
 	return filepath.Join(getenv("HOME"), ".netrc")
 }
 
-func readNetrc(path string) (netrcEntry, error) {
-	f, err := os.Open(path)
+func readNetrc(path, machine string) (netrcEntry, error) {
+	f, info, err := local.OpenRegular(path)
 	if err != nil {
 		var p *fs.PathError
 		if errors.As(err, &p) {
@@ -160,7 +177,11 @@ func readNetrc(path string) (netrcEntry, error) {
 	if err != nil {
 		return netrcEntry{}, errors.New("it cannot be read")
 	}
-	return parseNetrc(string(data), netrcMachine), nil
+	entry := parseNetrc(string(data), machine)
+	if entry.found {
+		entry.readable = readableBy(info)
+	}
+	return entry, nil
 }
 
 // Basic is a user name and a password, sent with every request.
@@ -183,6 +204,9 @@ func (b *Basic) Authorize(_ context.Context, req *http.Request) error {
 	req.SetBasicAuth(b.user, b.password)
 	return nil
 }
+
+// Homebound says that the password goes to no host that an answer names.
+func (b *Basic) Homebound() bool { return true }
 
 // User returns the user name.
 func (b *Basic) User() string { return b.user }

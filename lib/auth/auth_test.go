@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -26,6 +28,15 @@ func TestFind(t *testing.T) {
 	write(other, "machine jottacloud.com login kari password hemmelig\n")
 	write(filepath.Join(home, "half"), "machine jottacloud.com login kari\n")
 	write(filepath.Join(home, "none"), "machine example.com login kari password hemmelig\n")
+	write(filepath.Join(home, "nas"), "machine jottacloud.com login ola password s3cret\nmachine nas.local login kari password hemmelig\nmachine localhost login per password s0cket\n")
+	write(filepath.Join(home, "public"), "machine jottacloud.com login ola password s3cret\n")
+	write(filepath.Join(home, "group"), "machine jottacloud.com login ola password s3cret\n")
+	write(filepath.Join(home, "harmless"), "machine example.com login ola password s3cret\n")
+	for name, mode := range map[string]fs.FileMode{"public": 0o644, "group": 0o640, "harmless": 0o644} {
+		if err := os.Chmod(filepath.Join(home, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
 
 	tests := []struct {
 		name     string
@@ -42,12 +53,21 @@ func TestFind(t *testing.T) {
 		{"half an entry", map[string]string{netrcVariable: filepath.Join(home, "half")}, "", "", "needs a login and a password"},
 		{"no entry", map[string]string{netrcVariable: filepath.Join(home, "none")}, "", "", "not logged in; log in with jlogin"},
 		{"no file", map[string]string{netrcVariable: filepath.Join(home, "missing")}, "", "", "not logged in; log in with jlogin"},
+		{"of the endpoint", map[string]string{netrcVariable: filepath.Join(home, "nas"), "ENDPOINT": "https://NAS.local:7070/x/"}, "kari", "hemmelig", ""},
+		{"of a socket", map[string]string{netrcVariable: filepath.Join(home, "nas"), "ENDPOINT": "unix:///run/jserve.sock"}, "per", "s0cket", ""},
+		{"not of the endpoint", map[string]string{netrcVariable: filepath.Join(home, "nas"), "ENDPOINT": "http://127.0.0.1:7070"}, "", "", "not logged in; log in with jlogin"},
+		{"that others read", map[string]string{netrcVariable: filepath.Join(home, "public")}, "", "", "can be read by everybody; make it private with chmod 600 " + filepath.Join(home, "public")},
+		{"that a group reads", map[string]string{netrcVariable: filepath.Join(home, "group")}, "", "", "can be read by its group; make it private with chmod 600 "},
+		{"that others read, without a password of ours", map[string]string{netrcVariable: filepath.Join(home, "harmless")}, "", "", "not logged in; log in with jlogin"},
 		{"a folder", map[string]string{netrcVariable: home}, "", "", "read " + home},
 		{"a colon", map[string]string{usernameVariable: "u:v", passwordVariable: "s3cret"}, "", "", "colon"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c, err := find(Options{Dir: home}, func(name string) string { return test.env[name] })
+			if runtime.GOOS == "windows" && strings.Contains(test.err, "chmod") {
+				t.Skip("files have no such permissions")
+			}
+			c, err := find(Options{Dir: home, Endpoint: test.env["ENDPOINT"]}, func(name string) string { return test.env[name] })
 			if test.err != "" {
 				var classed *Error
 				if !errors.As(err, &classed) || classed.Record().Class != record.ClassAuth || !strings.Contains(err.Error(), test.err) {
@@ -116,7 +136,7 @@ func TestParseNetrc(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			want := netrcEntry{test.found, test.login, test.password}
+			want := netrcEntry{found: test.found, login: test.login, password: test.password}
 			if got := parseNetrc(test.text, "jottacloud.com"); got != want {
 				t.Errorf("parseNetrc(%q) = %+v, want %+v", test.text, got, want)
 			}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"syscall"
@@ -165,5 +166,44 @@ func TestEndlessAnswers(t *testing.T) {
 				t.Errorf("%s: %v", request.name, err)
 			}
 		}
+	}
+}
+
+// TestRedirects: no answer leads a login token, a refresh token or a question about the
+// login to another server.
+func TestRedirects(t *testing.T) {
+	foreign := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		t.Errorf("%s %s was asked: %s", req.Method, req.URL, body)
+	}))
+	defer foreign.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		home := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			http.Redirect(w, req, foreign.URL+req.URL.Path, status)
+		}))
+		o := Options{Dir: t.TempDir(), Endpoint: home.URL, Transport: func(string) (http.RoundTripper, error) { return http.DefaultTransport, nil }}.withDefaults()
+		l := aLogin()
+		l.Endpoint, l.TokenURL, l.LogoutURL = home.URL, home.URL+"/token", home.URL+"/logout"
+		token := LoginToken{username: "ola", realm: "jottacloud", wellKnown: home.URL + "/well-known", secret: "s3cret"}
+		if err := LogIn(t.Context(), o, token); err == nil {
+			t.Errorf("%d: LogIn() = nil", status)
+		}
+		if err := o.store().write(l); err != nil {
+			t.Fatal(err)
+		}
+		if err := LogOut(t.Context(), o, false); err == nil {
+			t.Errorf("%d: LogOut() = nil", status)
+		}
+		if err := Renew(t.Context(), o, -1); err == nil || shows(err) {
+			t.Errorf("%d: Renew() = %v", status, err)
+		}
+		g, err := o.grants(loginClient, l.TokenURL, loginScopes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := g.byLoginToken(t.Context(), token); err == nil {
+			t.Errorf("%d: byLoginToken() = nil", status)
+		}
+		home.Close()
 	}
 }

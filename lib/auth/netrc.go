@@ -6,6 +6,7 @@ import "strings"
 type netrcEntry struct {
 	found           bool
 	login, password string
+	readable        string // by whom besides its owner, if anybody
 }
 
 // parseNetrc returns the first entry for machine. It reads what curl reads:

@@ -98,7 +98,7 @@ func TestLargeFiles(t *testing.T) {
 	if _, err := (store{path: name}).read(); err == nil {
 		t.Error("it was taken for a login")
 	}
-	entry, err := readNetrc(name)
+	entry, err := readNetrc(name, netrcMachine)
 	if err != nil || entry.found {
 		t.Errorf("readNetrc() = %v, %v", entry.found, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -23,6 +24,9 @@ type Settings struct {
 	Profile  string // of the token store; empty: the default one
 	Endpoint string // server of the user's own; empty: the service
 	Service  string // brand that jlogin logs in at by browser; empty: none is named
+	// UploadHosts are more hosts that the server may have content sent to, with commas
+	// in between.
+	UploadHosts string
 }
 
 // file is config.toml. What is said of a profile goes before what is said of all.
@@ -31,9 +35,13 @@ type file struct {
 	Endpoint string `toml:"endpoint"`
 	Service  string `toml:"service"`
 
+	UploadHosts []string `toml:"upload_hosts"`
+
 	Profiles map[string]struct {
 		Endpoint string `toml:"endpoint"`
 		Service  string `toml:"service"`
+
+		UploadHosts []string `toml:"upload_hosts"`
 	} `toml:"profiles"`
 }
 
@@ -56,6 +64,7 @@ func load(profile string, getenv func(string) string) (Settings, error) {
 	own := f.Profiles[s.Profile]
 	s.Endpoint = cmp.Or(getenv("JOTTA_ENDPOINT"), own.Endpoint, f.Endpoint)
 	s.Service = cmp.Or(own.Service, f.Service)
+	s.UploadHosts = cmp.Or(getenv("JOTTA_UPLOAD_HOSTS"), strings.Join(own.UploadHosts, ","), strings.Join(f.UploadHosts, ","))
 	return s, nil
 }
 
@@ -85,7 +94,7 @@ func parse(data []byte, f *file) error {
 	switch {
 	case errors.As(err, &unknown) && len(unknown.Errors) > 0:
 		row, _ := unknown.Errors[0].Position()
-		return fmt.Errorf("line %d: there is no setting of this name; there are profile, endpoint, service and [profiles.NAME] with endpoint and service", row)
+		return fmt.Errorf("line %d: there is no setting of this name; there are profile, endpoint, service, upload_hosts and [profiles.NAME] with the last three", row)
 	case errors.As(err, &wrong):
 		row, _ := wrong.Position()
 		return fmt.Errorf("line %d: %w", row, err)

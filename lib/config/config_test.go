@@ -12,9 +12,11 @@ func TestLoad(t *testing.T) {
 profile = "nas"
 endpoint = "http://all"
 service = "elko"
+upload_hosts = ["up.all", "up2.all"]
 
 [profiles.work]
 endpoint = "http://work"
+upload_hosts = ["up.work"]
 
 [profiles."a.b"]
 service = "tele2"
@@ -26,11 +28,12 @@ service = "tele2"
 		err        string
 	}{
 		"nothing":         {"", "", nil, Settings{}, ""},
-		"file":            {text, "", nil, Settings{"nas", "http://all", "elko"}, ""},
-		"environment":     {text, "", map[string]string{"JOTTA_PROFILE": "work", "JOTTA_ENDPOINT": "http://env"}, Settings{"work", "http://env", "elko"}, ""},
-		"flag":            {text, "x", map[string]string{"JOTTA_PROFILE": "work"}, Settings{"x", "http://all", "elko"}, ""},
-		"of the profile":  {text, "work", nil, Settings{"work", "http://work", "elko"}, ""},
-		"quoted profile":  {text, "a.b", nil, Settings{"a.b", "http://all", "tele2"}, ""},
+		"file":            {text, "", nil, Settings{"nas", "http://all", "elko", "up.all,up2.all"}, ""},
+		"environment":     {text, "", map[string]string{"JOTTA_PROFILE": "work", "JOTTA_ENDPOINT": "http://env"}, Settings{"work", "http://env", "elko", "up.work"}, ""},
+		"upload hosts":    {text, "work", map[string]string{"JOTTA_UPLOAD_HOSTS": "a,b:1"}, Settings{"work", "http://work", "elko", "a,b:1"}, ""},
+		"flag":            {text, "x", map[string]string{"JOTTA_PROFILE": "work"}, Settings{"x", "http://all", "elko", "up.all,up2.all"}, ""},
+		"of the profile":  {text, "work", nil, Settings{"work", "http://work", "elko", "up.work"}, ""},
+		"quoted profile":  {text, "a.b", nil, Settings{"a.b", "http://all", "tele2", "up.all,up2.all"}, ""},
 		"unknown setting": {"profile = \"a\"\nendpiont = \"x\"\n", "", nil, Settings{}, "config.toml: line 2: there is no setting of this name"},
 		"wrong type":      {"\n\nprofile = 7\n", "", nil, Settings{}, "config.toml: line 3: "},
 		"large file":      {strings.Repeat("#", maxConfig+1), "", nil, Settings{}, "config.toml has more than 1048576 bytes"},

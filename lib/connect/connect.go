@@ -8,6 +8,7 @@ package connect
 import (
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"jottatools/lib/auth"
@@ -36,7 +37,7 @@ func Client(env *command.Env, tps float64) (*jfs.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Open(env, credentials, settings.Endpoint, tps)
+	return open(env, credentials, settings, tps)
 }
 
 // Settings returns what holds for a profile; empty means the one that environment
@@ -84,6 +85,11 @@ func transport(endpoint string) (http.RoundTripper, error) {
 // Open returns a client with credentials, at an endpoint unless they are for
 // another one.
 func Open(env *command.Env, credentials auth.Credentials, endpoint string, tps float64) (*jfs.Client, error) {
+	return open(env, credentials, config.Settings{Endpoint: endpoint}, tps)
+}
+
+func open(env *command.Env, credentials auth.Credentials, settings config.Settings, tps float64) (*jfs.Client, error) {
+	endpoint := settings.Endpoint
 	if session, ok := credentials.(*auth.Session); ok {
 		endpoint = session.Endpoint()
 		env.Blame = session.Ended
@@ -91,6 +97,7 @@ func Open(env *command.Env, credentials auth.Credentials, endpoint string, tps f
 	client, err := jfs.New(jfs.Options{
 		Endpoint:    endpoint,
 		Credentials: credentials,
+		UploadHosts: strings.FieldsFunc(settings.UploadHosts, func(r rune) bool { return r == ',' || r == ' ' }),
 		UserAgent:   userAgent(),
 		Wrap: func(next http.RoundTripper) http.RoundTripper {
 			if tps > 0 {
@@ -102,7 +109,7 @@ func Open(env *command.Env, credentials auth.Credentials, endpoint string, tps f
 		},
 	})
 	if err != nil {
-		return nil, command.Usagef("JOTTA_ENDPOINT: %v", err)
+		return nil, command.Usagef("%v", err)
 	}
 	return client, nil
 }

@@ -258,20 +258,25 @@ func FuzzAllocation(f *testing.F) {
 		f.Add([]byte(sample(f, name)))
 	}
 	f.Add([]byte(`{"state":"INCOMPLETE","upload_url":"http://up.example.com/x","resume_pos":12}`))
+	f.Add([]byte(`{"state":"INCOMPLETE","upload_url":"https://up.jottacloud.com@up.example.com/x","resume_pos":1}`))
+	c := newHostsClient(f, "")
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var answer allocateAnswer
 		if json.Unmarshal(body, &answer) != nil {
 			return
 		}
-		a, err := (&Client{secure: true}).allocation("/Jotta/Archive/a", hello, &answer)
+		a, err := c.allocation("/Jotta/Archive/a", hello, &answer)
 		switch {
 		case err != nil:
 		case a.Offset < 0 || a.Offset > hello.Size:
 			t.Fatalf("%s: the offset is %d", body, a.Offset)
 		case a.Uploaded != (a.State == record.StateCompleted):
 			t.Fatalf("%s: %+v", body, a)
-		case !a.Uploaded && !strings.HasPrefix(strings.ToLower(a.url), "https://"):
-			t.Fatalf("%s: the address is %q", body, a.url)
+		case !a.Uploaded:
+			req, err := http.NewRequest(http.MethodPost, a.url, nil)
+			if err != nil || req.URL.Scheme != "https" || !strings.HasSuffix("."+strings.ToLower(req.URL.Hostname()), ".jottacloud.com") || req.URL.User != nil {
+				t.Fatalf("%s: the address is %q", body, a.url)
+			}
 		}
 	})
 }

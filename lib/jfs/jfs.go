@@ -54,6 +54,10 @@ type Options struct {
 	Endpoint string
 	// Credentials sign every request.
 	Credentials Credentials
+	// UploadHosts are hosts besides those of the service, or of the endpoint, that
+	// content and credentials may be sent to when an answer says so, such as
+	// up.example.com or up.example.com:8443.
+	UploadHosts []string
 	// Transport carries the requests. Nil means NewTransport for the endpoint.
 	Transport http.RoundTripper
 	// Wrap, if set, is put around the transport, for instance Retry. What it
@@ -73,7 +77,7 @@ type Client struct {
 	up     string  // base address of uploads with the old API
 	web    string  // base address of public links
 	events string  // base address of events
-	secure bool    // upload addresses must be https as well
+	hosts  hosts   // where requests may go
 	old    *OldAPI // nil: the current API
 
 	unsigned  http.RoundTripper // beneath http, for what is signed in another way
@@ -122,7 +126,10 @@ func New(o Options) (*Client, error) {
 		}
 		c.jfs, c.api, c.up, c.web, c.events, socket = base, base, base, base, base, sock
 	}
-	c.secure = strings.HasPrefix(c.api, "https:")
+	var err error
+	if c.hosts, err = newHosts([]string{c.jfs, c.api, c.up}, o.Endpoint == "", o.UploadHosts); err != nil {
+		return nil, fmt.Errorf("JOTTA_UPLOAD_HOSTS: %w", err)
+	}
 	c.user.lock = make(chan struct{}, 1)
 
 	transport := o.Transport
@@ -130,7 +137,7 @@ func New(o Options) (*Client, error) {
 		transport = NewTransport(socket)
 	}
 	c.unsigned = transport
-	transport = &signer{next: transport, credentials: o.Credentials, userAgent: o.UserAgent}
+	transport = &signer{next: transport, hosts: c.hosts, credentials: o.Credentials, userAgent: o.UserAgent}
 	if o.Wrap != nil {
 		transport = o.Wrap(transport)
 	}
@@ -183,6 +190,7 @@ func withoutSecrets(address string) string {
 // wrappers, so that a request which is repeated gets fresh credentials.
 type signer struct {
 	next        http.RoundTripper
+	hosts       hosts
 	credentials Credentials
 	userAgent   string
 }
@@ -193,6 +201,9 @@ type signer struct {
 const maxRenewals = 20
 
 func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := s.hosts.guard(req); err != nil {
+		return nil, err
+	}
 	for renewals := 0; ; renewals++ {
 		signed, err := s.sign(req)
 		if err != nil {
@@ -239,6 +250,9 @@ func (s *signer) sign(req *http.Request) (*http.Request, error) {
 	signed := req.Clone(req.Context()) // a RoundTripper must not change its request
 	if s.userAgent != "" {
 		signed.Header.Set("User-Agent", s.userAgent)
+	}
+	if !s.hosts.sign(req.URL, s.credentials) {
+		return signed, nil
 	}
 	if err := s.credentials.Authorize(req.Context(), signed); err != nil {
 		if req.Body != nil {

@@ -383,7 +383,7 @@ func TestEndpoint(t *testing.T) {
 		}
 	}
 	c, err := New(Options{Credentials: basic{}})
-	if err != nil || c.jfs != "https://jfs.jottacloud.com" || c.api != "https://api.jottacloud.com" || !c.secure {
+	if err != nil || c.jfs != "https://jfs.jottacloud.com" || c.api != "https://api.jottacloud.com" || !c.hosts.secure || !c.hosts.service {
 		t.Errorf("New = %+v, %v", c, err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -75,7 +74,7 @@ func (c *Client) allocate(ctx context.Context, p Path, content Content, mayRepla
 	}
 	a, err := c.allocation(p, content, &answer)
 	if err != nil {
-		return nil, &Error{Op: opUpload, Path: p, Class: record.ClassServer, Status: resp.StatusCode, Message: err.Error(), Retry: true}
+		return nil, &Error{Op: opUpload, Path: p, Class: record.ClassServer, Status: resp.StatusCode, Message: err.Error(), Retry: !errors.Is(err, errElsewhere)}
 	}
 	return a, nil
 }
@@ -127,19 +126,6 @@ func (c *Client) allocation(p Path, content Content, answer *allocateAnswer) (*A
 		return nil, errors.New("the service claims to have " + itoa(a.Offset) + " of " + itoa(content.Size) + " bytes")
 	}
 	return a, c.checkUploadURL(a.url)
-}
-
-// checkUploadURL makes sure that credentials and content do not leave a safe
-// connection because of an address in an answer.
-func (c *Client) checkUploadURL(address string) error {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("the answer has no usable upload address")
-	case c.secure && u.Scheme != "https":
-		return errors.New("the answer has an upload address that is not encrypted")
-	}
-	return nil
 }
 
 // Upload sends the rest of the content: body must give exactly the bytes from
