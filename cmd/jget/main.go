@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
@@ -70,6 +71,7 @@ type options struct {
 	transfer.DownloadOptions
 	dir, output, metadata string
 	tps                   float64
+	timeout               time.Duration
 }
 
 func main() {
@@ -84,6 +86,7 @@ func main() {
 	command.JobsVar(f, &o.Jobs, 6, "fetch over at most `N` connections at once")
 	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "fetch at most `RATE` bytes a second: 512k, or a timetable")
 	command.TPSVar(f, &o.tps)
+	command.TimeoutVar(f, &o.timeout)
 	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "fetch nothing; mark what would be done as skipped")
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
@@ -114,7 +117,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	}
 	var client *jfs.Client
 	if !o.DryRun || len(tops) > 0 {
-		if client, err = connect.Client(env, o.tps); err != nil {
+		if client, err = connect.Within(env, o.tps, o.timeout); err != nil {
 			return err
 		}
 	}

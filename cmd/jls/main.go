@@ -62,6 +62,7 @@ type options struct {
 	jobs, latest       int
 	revisions, devices bool
 	state, at, format  string
+	timeout            time.Duration
 }
 
 func main() {
@@ -79,6 +80,7 @@ func main() {
 	f.BoolVar(&o.devices, "devices", false, "list devices and their mount points")
 	f.StringVar(&o.format, "format", "ndjson", "write `FORMAT`: ndjson, "+list.Formats)
 	command.JobsVar(f, &o.jobs, 6, "with --revisions and --at, ask for at most `N` files at once")
+	command.TimeoutVar(f, &o.timeout)
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
 
@@ -100,7 +102,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 		}
 		env.Stdout = io.Discard // its records are only counted
 	}
-	client, err := connect.Client(env, 0)
+	client, err := connect.Within(env, 0, o.timeout)
 	if err != nil {
 		return err
 	}

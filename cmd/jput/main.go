@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
@@ -87,6 +88,7 @@ func main() {
 	command.JobsVar(f, &o.Jobs, 6, "upload at most `N` files at once")
 	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "send at most `RATE` bytes a second: 512k, or a timetable")
 	command.TPSVar(f, &o.tps)
+	command.TimeoutVar(f, &o.timeout)
 	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "send nothing; mark what would be done as skipped")
 	f.StringVar(&o.to, "to", "", "store standard input as the file `REMOTE`")
 	f.BoolVar(&o.mkdir, "mkdir", false, "make the folders REMOTE, and those above them")
@@ -101,11 +103,12 @@ func main() {
 
 type options struct {
 	transfer.UploadOptions
-	to     string
-	mkdir  bool
-	made   []jfs.Path // by --mkdir
-	tps    float64
-	stream transfer.StreamOptions
+	to      string
+	mkdir   bool
+	made    []jfs.Path // by --mkdir
+	tps     float64
+	timeout time.Duration
+	stream  transfer.StreamOptions
 }
 
 // check refuses what makes no sense, and reads what has to be read.
@@ -174,7 +177,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	var service transfer.Uploader // stays nil for a dry run
 	if !o.DryRun {
 		var err error
-		if client, err = connect.Client(env, o.tps); err != nil {
+		if client, err = connect.Within(env, o.tps, o.timeout); err != nil {
 			return err
 		}
 		service = client

@@ -14,6 +14,7 @@ package main
 import (
 	"context"
 	"os"
+	"time"
 
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
@@ -60,6 +61,7 @@ func main() {
 	command.JobsVar(f, &o.jobs, 6, "upload at most `N` files at once")
 	command.ParseVar(f, &o.bandwidth, transfer.ParseBandwidth, "bwlimit", "send at most `RATE` bytes a second: 512k, or a timetable")
 	command.TPSVar(f, &o.tps)
+	command.TimeoutVar(f, &o.timeout)
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
 
@@ -70,6 +72,7 @@ type options struct {
 	web                       bool
 	jobs                      int
 	tps                       float64
+	timeout                   time.Duration
 	bandwidth                 *transfer.Bandwidth
 	paths                     []jfs.Path // of --remote and --unshare
 }
@@ -123,7 +126,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	if err := o.check(env); err != nil {
 		return err
 	}
-	client, err := connect.Client(env, o.tps)
+	client, err := connect.Within(env, o.tps, o.timeout)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
@@ -37,8 +38,9 @@ const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos |
 
 type options struct {
 	transfer.VerifyOptions
-	slice string
-	tps   float64
+	slice   string
+	tps     float64
+	timeout time.Duration
 }
 
 func main() {
@@ -50,6 +52,7 @@ func main() {
 	command.JobsVar(f, &o.Jobs, 6, "read back at most `N` files at once")
 	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "fetch at most `RATE` bytes a second: 512k, or a timetable")
 	command.TPSVar(f, &o.tps)
+	command.TimeoutVar(f, &o.timeout)
 	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
 }
 
@@ -61,7 +64,7 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 	if o.Slice, err = record.ParseSlice(o.slice); err != nil {
 		return command.Usagef("--slice: %v", err)
 	}
-	client, err := connect.Client(env, o.tps)
+	client, err := connect.Within(env, o.tps, o.timeout)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -91,6 +92,28 @@ func (r *perSecond) Set(text string) error {
 // TPSVar declares --tpslimit, how many requests a second are sent at most.
 func TPSVar(f *pflag.FlagSet, p *float64) {
 	f.Var((*perSecond)(p), "tpslimit", "send at most `N` requests a second (0: no limit)")
+}
+
+// timeout is a flag value: a time that is not nothing.
+type timeout time.Duration
+
+func (t *timeout) String() string { return time.Duration(*t).String() }
+func (t *timeout) Type() string   { return "duration" }
+func (t *timeout) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Second {
+		return fmt.Errorf("must be a time of at least a second, such as 90s or 20m, not %s", text)
+	}
+	*t = timeout(d)
+	return nil
+}
+
+// TimeoutVar declares --timeout, how long a little content may take until a transfer is
+// given up.
+func TimeoutVar(f *pflag.FlagSet, p *time.Duration) {
+	*p = 5 * time.Minute
+	f.Var((*timeout)(p), "timeout", "give a transfer up that brings less than 16 KiB within `TIME`")
+	f.Lookup("timeout").DefValue = "5m"
 }
 
 // parsed is a flag value that parse reads.

@@ -28,7 +28,11 @@ func userAgent() string { return "jottatools/" + command.Version() }
 // JOTTA_ENDPOINT names, with the credentials that [auth.Find] finds. It sends
 // nothing yet. At most tps requests a second are made (0: no limit). Requests that
 // failed for no fault of their own are repeated, and -v tells of it.
-func Client(env *command.Env, tps float64) (*jfs.Client, error) {
+func Client(env *command.Env, tps float64) (*jfs.Client, error) { return Within(env, tps, 0) }
+
+// Within is [Client] for a program that says how long 16 KiB of an answer may take; 0: the
+// default.
+func Within(env *command.Env, tps float64, timeout time.Duration) (*jfs.Client, error) {
 	settings, err := Settings("")
 	if err != nil {
 		return nil, err
@@ -37,7 +41,7 @@ func Client(env *command.Env, tps float64) (*jfs.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open(env, credentials, settings, tps)
+	return open(env, credentials, settings, tps, timeout)
 }
 
 // Settings returns what holds for a profile; empty means the one that environment
@@ -85,10 +89,10 @@ func transport(endpoint string) (http.RoundTripper, error) {
 // Open returns a client with credentials, at an endpoint unless they are for
 // another one.
 func Open(env *command.Env, credentials auth.Credentials, endpoint string, tps float64) (*jfs.Client, error) {
-	return open(env, credentials, config.Settings{Endpoint: endpoint}, tps)
+	return open(env, credentials, config.Settings{Endpoint: endpoint}, tps, 0)
 }
 
-func open(env *command.Env, credentials auth.Credentials, settings config.Settings, tps float64) (*jfs.Client, error) {
+func open(env *command.Env, credentials auth.Credentials, settings config.Settings, tps float64, timeout time.Duration) (*jfs.Client, error) {
 	endpoint := settings.Endpoint
 	if session, ok := credentials.(*auth.Session); ok {
 		endpoint = session.Endpoint()
@@ -99,6 +103,7 @@ func open(env *command.Env, credentials auth.Credentials, settings config.Settin
 		Credentials: credentials,
 		UploadHosts: strings.FieldsFunc(settings.UploadHosts, func(r rune) bool { return r == ',' || r == ' ' }),
 		UserAgent:   userAgent(),
+		Timeout:     timeout,
 		Wrap: func(next http.RoundTripper) http.RoundTripper {
 			if tps > 0 {
 				next = jfs.Limit(next, tps)

@@ -125,7 +125,7 @@ func RecordError(err error) *record.Error {
 }
 
 // errStalled is the cause of a transfer that was cut off for standing still.
-var errStalled = errors.New("no data for " + stallTimeout.String())
+var errStalled error = &stallError{"no data for " + stallTimeout.String()}
 
 // transportError returns the error of a request that got no answer. The
 // context's own end is passed on as it is.
@@ -294,9 +294,17 @@ func parseErrorBody(body []byte) errorBody {
 	}
 }
 
-// retryAfter returns what the Retry-After header asks for, 0 if nothing. It may
-// hold seconds or a date.
+// maxRetryAfter bounds what a Retry-After header may ask for: a date can be centuries
+// off, or the service's clock wrong.
+const maxRetryAfter = time.Hour
+
+// retryAfter returns what the Retry-After header asks for, 0 if nothing, and no more
+// than maxRetryAfter. It may hold seconds or a date.
 func retryAfter(resp *http.Response) time.Duration {
+	return min(askedFor(resp), maxRetryAfter)
+}
+
+func askedFor(resp *http.Response) time.Duration {
 	h := strings.TrimSpace(resp.Header.Get("Retry-After"))
 	if h == "" {
 		return 0

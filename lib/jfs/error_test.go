@@ -92,6 +92,11 @@ func TestRetryAfter(t *testing.T) {
 		{"Fri, 02 Jan 2026 03:04:35 GMT", now, 30 * time.Second},
 		{"Fri, 02 Jan 2026 03:04:00 GMT", now, 0},
 		{"Fri, 02 Jan 2026 03:04:35 GMT", "", 0}, // that was long ago
+		{"Thu, 31 Dec 9999 23:59:59 GMT", now, time.Hour},
+		{"Thu, 31 Dec 9999 23:59:59 GMT", "", time.Hour},
+		{"Fri, 02 Jan 2026 03:04:35 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", time.Hour},
+		{"Fri, 02 Jan 2026 03:04:35 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", time.Hour},
+		{"2147483647", now, time.Hour}, {"3600", now, time.Hour}, {"3601", now, time.Hour}, {"3599", now, 3599 * time.Second},
 	} {
 		resp := &http.Response{Header: http.Header{"Retry-After": {test.after}, "Date": {test.date}}}
 		if got := retryAfter(resp); got != test.want {
@@ -222,6 +227,8 @@ func TestRetry(t *testing.T) {
 		{"is for good", get(), answers{status(404)}, 1, 404, nil},
 		{"is no credentials", get(), answers{broken(&Error{Class: record.ClassAuth})}, 1, 0, ErrAuth},
 		{"asks for too much patience", get(), answers{status(503, "Retry-After", "3600")}, 1, 503, nil},
+		{"asks for centuries", get(), answers{late(status(503, "Retry-After", "Thu, 31 Dec 9999 23:59:59 GMT"))}, 1, 503, nil},
+		{"asks for centuries by a wrong clock", get(), answers{late(status(503, "Retry-After", "Fri, 02 Jan 2026 03:04:05 GMT", "Date", "Mon, 01 Jan 0001 00:00:00 GMT"))}, 1, 503, nil},
 		{"command", post("dl=true", nil), answers{status(500), status(200)}, 2, 200, nil},
 		{"allocate", post("", strings.NewReader("{}")), answers{status(500), status(200)}, 2, 200, nil},
 		{"move", post("mv=%2Fx", nil), answers{status(500), status(200)}, 1, 500, nil},
@@ -246,6 +253,15 @@ func TestRetry(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// late gives an answer after a second: the longest time there is, and a second, is less
+// than none at all.
+func late(answer func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
+	return func(req *http.Request) (*http.Response, error) {
+		time.Sleep(time.Second)
+		return answer(req)
 	}
 }
 
@@ -362,6 +378,72 @@ func TestStallGuardAnswer(t *testing.T) {
 		})
 	}
 }
+
+// TestSlowAnswers: an answer that would take for ever is given up after some minutes,
+// however evenly it comes, and one over the slowest line is not.
+func TestSlowAnswers(t *testing.T) {
+	for name, test := range map[string]struct {
+		piece   int // a second
+		seconds int
+		timeout time.Duration // as --timeout
+		after   time.Duration // until it is given up; 0: it is not
+	}{
+		"a modem":              {1 << 10, 24 * 3600, 0, 0},
+		"a sixteenth of it":    {64, 24 * 3600, 0, 0},
+		"drip by drip":         {50, 1 << 40, 0, 5 * time.Minute},
+		"with more patience":   {20, 6 * 3600, time.Hour, 0},
+		"drips with patience":  {4, 1 << 40, time.Hour, time.Hour},
+		"a byte with patience": {1, 1 << 40, time.Hour, 12 * time.Minute}, // that counts as standing still
+		"with less patience":   {500, 1 << 40, 30 * time.Second, 30 * time.Second},
+		"a little, but slowly": {20, 290, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := patienceOf(test.timeout)
+				guard := &stallGuard{timeout: p.stall, slow: p.slow, next: &trips{answers: []func(*http.Request) (*http.Response, error){
+					func(req *http.Request) (*http.Response, error) {
+						return &http.Response{StatusCode: 200, Body: &drips{req.Context(), test.piece, test.seconds}}, nil
+					},
+				}}}
+				req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://h/", nil)
+				resp, err := guard.RoundTrip(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				start := time.Now()
+				_, err = io.Copy(io.Discard, resp.Body)
+				if (err == nil) != (test.after == 0) || err != nil && (!errors.Is(err, errStalled) || time.Since(start) != test.after) {
+					t.Errorf("reading it: %v after %v", err, time.Since(start))
+				}
+				if e := (*Error)(nil); err != nil && (!errors.As(transportError(req.Context(), "download", "", err), &e) || !e.Retry || e.Class != record.ClassNetwork) {
+					t.Errorf("the error is %+v", e)
+				}
+			})
+		})
+	}
+}
+
+// drips is an answer that gives some bytes a second.
+type drips struct {
+	ctx            context.Context
+	piece, seconds int
+}
+
+func (d *drips) Read(p []byte) (int, error) {
+	if d.seconds == 0 {
+		return 0, io.EOF
+	}
+	d.seconds--
+	select {
+	case <-time.After(time.Second):
+		return min(d.piece, len(p)), nil
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
+	}
+}
+
+func (d *drips) Close() error { return nil }
 
 func TestStallGuardRequest(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -243,3 +243,43 @@ func FuzzParseEventToken(f *testing.F) {
 		}
 	})
 }
+
+// TestDrippingEvents: a message that goes on for ever, byte by byte, or a server that only
+// ever asks whether we are there, is silence.
+func TestDrippingEvents(t *testing.T) {
+	defer func(ping, silence time.Duration) { eventPing, eventSilence = ping, silence }(eventPing, eventSilence)
+	eventPing, eventSilence = time.Hour, 500*time.Millisecond
+	for what, drip := range map[string]func(ctx context.Context, conn *websocket.Conn) error{
+		"a message byte by byte": func(ctx context.Context, conn *websocket.Conn) error {
+			w, err := conn.Writer(ctx, websocket.MessageText)
+			for err == nil && ctx.Err() == nil {
+				_, err = w.Write([]byte(" "))
+				time.Sleep(time.Millisecond)
+			}
+			return err
+		},
+		"pings": func(ctx context.Context, conn *websocket.Conn) error {
+			for {
+				if err := conn.Ping(ctx); err != nil {
+					return err
+				}
+				time.Sleep(time.Millisecond)
+			}
+		},
+	} {
+		c := eventClient(t, func(conn *websocket.Conn) {
+			tell(t, conn, subscribed)
+			ctx := conn.CloseRead(t.Context())
+			_ = drip(ctx, conn)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		var last error
+		for _, err := range c.Events(ctx) {
+			last = err
+		}
+		cancel()
+		if e := (*Error)(nil); !errors.As(last, &e) || e.Message != "the service is silent" {
+			t.Errorf("%s: the end is %v", what, last)
+		}
+	}
+}

@@ -28,6 +28,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"jottatools/lib/record"
 )
@@ -60,6 +61,10 @@ type Options struct {
 	UploadHosts []string
 	// Transport carries the requests. Nil means NewTransport for the endpoint.
 	Transport http.RoundTripper
+	// Timeout is how long 16 KiB of an answer may take, if Transport is nil; 0: 5
+	// minutes. What comes more slowly is given up. With more than that, content may
+	// stand still for longer, too.
+	Timeout time.Duration
 	// Wrap, if set, is put around the transport, for instance Retry. What it
 	// sends again is signed again.
 	Wrap func(http.RoundTripper) http.RoundTripper
@@ -134,7 +139,7 @@ func New(o Options) (*Client, error) {
 
 	transport := o.Transport
 	if transport == nil {
-		transport = NewTransport(socket)
+		transport = newTransport(socket, patienceOf(o.Timeout))
 	}
 	c.unsigned = transport
 	transport = &signer{next: transport, hosts: c.hosts, credentials: o.Credentials, userAgent: o.UserAgent}

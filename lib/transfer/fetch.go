@@ -80,8 +80,9 @@ type fetch struct {
 	at       int64     // how much of the content is there
 	progress func(offset int64)
 
-	fetched int64 // bytes off the wire, repeated ones included
-	refused bool  // there was no answer to read: the client has tried that often enough
+	fetched int64         // bytes off the wire, repeated ones included
+	limited time.Duration // for how long the last try waited for the bandwidth
+	refused bool          // there was no answer to read: the client has tried that often enough
 }
 
 // errDiffers says that what arrived is not what was listed.
@@ -106,9 +107,10 @@ func (f *fetch) run(restart func() error) error {
 		pauses.InitialInterval = firstPause
 	}
 	furthest, stuck, damaged := f.at, 0, false
-	moved := time.Now()
+	moved := headway{f.at, time.Now()}
 	for {
 		f.progress(f.at)
+		f.limited = 0
 		err := f.more()
 		if err == nil && hex.EncodeToString(f.sum.Sum(nil)) != f.md5 {
 			err = errDiffers
@@ -123,16 +125,17 @@ func (f *fetch) run(restart func() error) error {
 				return err
 			}
 			f.sum.Reset()
-			f.at, furthest = 0, 0
+			f.at, furthest, moved = 0, 0, headway{since: time.Now()}
 			continue
 		case f.refused, !errors.As(err, &service) || !service.Retry:
 			return f.explain(err)
 		}
 		if f.at > furthest {
-			furthest, stuck, moved = f.at, 0, time.Now()
+			furthest, stuck = f.at, 0
+			moved.reached(furthest)
 			pauses.Reset()
 		}
-		if stuck++; stuck >= patience || time.Since(moved) > stuckFor {
+		if stuck++; stuck >= patience || moved.lost(f.limited) {
 			return err
 		}
 		if err := pause(f.ctx, err, pauses.NextBackOff()); err != nil {
@@ -275,9 +278,11 @@ func (f *fetch) pieces(body io.Reader, buffer func() []byte, hash func([]byte)) 
 			}
 			f.at += int64(n)
 			f.progress(f.at)
+			start := time.Now()
 			if err := f.Bandwidth.wait(f.ctx, n); err != nil {
 				return err
 			}
+			f.limited += time.Since(start)
 		}
 		switch {
 		case err == io.EOF && f.at < f.size:

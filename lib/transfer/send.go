@@ -70,6 +70,7 @@ type upload struct {
 	path    jfs.Path
 	content jfs.Content
 	done    Sent
+	sending time.Duration // for how long the last try had its content taken
 }
 
 const (
@@ -78,10 +79,30 @@ const (
 	stuckAfter = 5
 	// stuckFor is how long it may be tried without that: a service that takes
 	// connections and says nothing costs minutes each time.
-	stuckFor   = 5 * time.Minute
-	firstPause = 500 * time.Millisecond
-	maxPause   = 30 * time.Second
+	stuckFor = 5 * time.Minute
+	// headwayBytes is how much more the service has to have within that time, in bytes,
+	// for an upload to be going on. The same holds for downloads.
+	headwayBytes = 16 << 10
+	firstPause   = 500 * time.Millisecond
+	maxPause     = 30 * time.Second
 )
+
+// headway tells a transfer that is going on, if slowly, from one that gets a few bytes
+// further with each try and would never end.
+type headway struct {
+	mark  int64 // offset
+	since time.Time
+}
+
+// reached notes how far the transfer is.
+func (h *headway) reached(offset int64) {
+	if offset-h.mark >= headwayBytes {
+		h.mark, h.since = offset, time.Now()
+	}
+}
+
+// lost reports whether there was none for too long, not counting the time spared.
+func (h *headway) lost(spared time.Duration) bool { return time.Since(h.since)-spared > stuckFor }
 
 // send sends the content, from wherever the service has it, until the service
 // has all of it.
@@ -96,7 +117,7 @@ func (u *upload) send() error {
 		pauses.InitialInterval = firstPause
 	}
 	furthest, stuck, damaged := int64(-1), 0, false
-	moved := time.Now()
+	moved := headway{since: time.Now()}
 	for {
 		a, err := u.Service.Allocate(u.ctx, u.path, u.content)
 		if err != nil {
@@ -109,9 +130,10 @@ func (u *upload) send() error {
 		switch {
 		case furthest < 0 && !damaged:
 			u.done.ResumedAt = a.Offset
-			furthest = a.Offset
+			furthest, moved.mark = a.Offset, a.Offset
 		case a.Offset > furthest:
-			furthest, stuck, moved = a.Offset, 0, time.Now()
+			furthest, stuck = a.Offset, 0
+			moved.reached(furthest)
 			pauses.Reset()
 		}
 		err = u.sendFrom(a)
@@ -126,12 +148,13 @@ func (u *upload) send() error {
 			return err
 		case errors.Is(err, jfs.ErrCorrupt):
 			// Perhaps the line did it. The service has dropped the bytes.
-			damaged, furthest = true, -1
+			damaged, furthest, moved = true, -1, headway{since: time.Now()}
 			continue
 		case !again(err):
 			return err
 		}
-		if stuck++; stuck >= patience || time.Since(moved) > stuckFor {
+		// Whether what went out arrived is known only when the service has been asked.
+		if stuck++; stuck >= patience || moved.lost(u.sending) {
 			return err
 		}
 		if err := pause(u.ctx, err, pauses.NextBackOff()); err != nil {
@@ -182,6 +205,7 @@ const maxRetryAfter = 2 * time.Minute
 func (u *upload) sendFrom(a *jfs.Allocation) error {
 	u.source.Progress(a.Offset)
 	body := &sourceReader{upload: u, at: a.Offset}
+	u.sending = 0
 	err := u.Service.Upload(u.ctx, a, body)
 	if body.err != nil {
 		return body.err // the disk's fault, not the service's
@@ -196,11 +220,15 @@ const readSize = 32 << 10
 // sourceReader gives the rest of the content, no faster than the limit allows.
 type sourceReader struct {
 	*upload
-	at  int64
-	err error // of the source
+	at    int64
+	begun time.Time // when reading began
+	err   error     // of the source
 }
 
 func (r *sourceReader) Read(p []byte) (int, error) {
+	if r.begun.IsZero() {
+		r.begun = time.Now()
+	}
 	left := r.content.Size - r.at
 	if left == 0 {
 		return 0, io.EOF
@@ -221,6 +249,7 @@ func (r *sourceReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	r.done.Bytes += int64(n)
+	r.sending = time.Since(r.begun)
 	r.source.Progress(r.at)
 	return n, nil
 }
