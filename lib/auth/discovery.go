@@ -84,10 +84,34 @@ func parseDiscovery(body []byte, host string, trusted origins) (endpoints, error
 	return endpoints{document.Authorize, document.Token, document.Logout}, nil
 }
 
+// WantsTLS reports whether what came back for a request that was not encrypted, an answer's
+// body or the text of an error, says that the port speaks TLS.
+func WantsTLS(text string) bool {
+	text = strings.ToLower(text)
+	for _, said := range []string{
+		"http request to an https server",                   // Go
+		"plain http request was sent to https port",         // nginx
+		"speaking plain http to an ssl-enabled server port", // Apache
+		`malformed http response "\x15\x03`,                 // a TLS alert, as net/http shows it
+	} {
+		if strings.Contains(text, said) {
+			return true
+		}
+	}
+	return false
+}
+
+// wantsTLS is the error of a server that speaks TLS where it should not.
+func wantsTLS(host string) error {
+	return &record.Error{Class: record.ClassNetwork, Message: fmt.Sprintf("log in at %s: it speaks TLS; write https:// in place of http:// in JOTTA_ENDPOINT", host)}
+}
+
 // refusedAnswer returns the error of an answer that is not what was asked for.
 func refusedAnswer(host string, resp *http.Response, body []byte) error {
 	page := bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
 	switch status := resp.StatusCode; {
+	case status == http.StatusBadRequest && WantsTLS(string(body)):
+		return wantsTLS(host)
 	case status >= 300 && status < 400, page && status < 400:
 		return unauthorized("%s answers with a web page; open a browser: perhaps this network wants you to sign in first", host)
 	case status == http.StatusTooManyRequests || status >= 500:
@@ -190,6 +214,8 @@ func unreachable(ctx context.Context, host string, err error) error {
 	}
 	var cert *tls.CertificateVerificationError
 	switch {
+	case WantsTLS(err.Error()):
+		return wantsTLS(host)
 	case errors.As(err, &cert):
 		return unauthorized("the connection to %s is not safe: %w; check this computer's clock (it says %s), its certificates, and who is in between",
 			host, err, time.Now().UTC().Format("2006-01-02 15:04 UTC"))

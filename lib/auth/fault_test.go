@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -205,5 +206,23 @@ func TestRedirects(t *testing.T) {
 			t.Errorf("%d: byLoginToken() = nil", status)
 		}
 		home.Close()
+	}
+}
+
+// TestPlainToTLS: a server that is asked without TLS and wants it is called that.
+func TestPlainToTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	at := "http://" + server.Listener.Addr().String()
+	o := Options{Dir: t.TempDir(), Endpoint: at, Transport: func(string) (http.RoundTripper, error) { return http.DefaultTransport, nil }}
+	err := LogIn(t.Context(), o, LoginToken{username: "ola", wellKnown: at + "/x", secret: "s3cret"})
+	if classOf(err) != record.ClassNetwork || !strings.Contains(err.Error(), "it speaks TLS; write https:// in place of http:// in JOTTA_ENDPOINT") {
+		t.Errorf("LogIn() = %v", err)
+	}
+	const alert = `Get "http://h/": net/http: HTTP/1.x transport connection broken: malformed HTTP response "\x15\x03\x01\x00\x02\x02\x16"`
+	if err := unreachable(t.Context(), "h", errors.New(alert)); !strings.Contains(err.Error(), "it speaks TLS") {
+		t.Errorf("unreachable() = %v", err)
 	}
 }

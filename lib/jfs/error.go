@@ -17,6 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"jottatools/lib/auth"
 	"jottatools/lib/record"
 )
 
@@ -147,6 +148,8 @@ func transportError(ctx context.Context, op string, p Path, err error) error {
 	var dial *net.OpError
 	var plain tls.RecordHeaderError
 	switch {
+	case auth.WantsTLS(err.Error()):
+		e.Retry, e.Message = false, messageWantsTLS
 	case errors.As(err, &cert):
 		e.Retry = false
 		e.Message += "; the connection is not safe: check this computer's clock and certificates, and who is in between"
@@ -159,6 +162,9 @@ func transportError(ctx context.Context, op string, p Path, err error) error {
 	}
 	return e
 }
+
+// messageWantsTLS is what to say of a port that was sent HTTP and speaks TLS.
+const messageWantsTLS = "the server speaks TLS here, and was asked without; write https:// in place of http:// in JOTTA_ENDPOINT"
 
 // maxSaid is how much of what a server says goes into a message, in bytes: an error
 // about a malformed answer may quote all of it.
@@ -194,6 +200,8 @@ func (e *Error) classify(a errorBody, refused string) {
 	}
 	because := func(cause string) string { return cause + " (" + said + ")" }
 	switch s := e.Status; {
+	case s == http.StatusBadRequest && a.wantsTLS:
+		e.Class, e.Message = record.ClassNetwork, messageWantsTLS
 	case s == http.StatusBadRequest && strings.Contains(a.text, "255"):
 		e.Class, e.Message = record.ClassNameTooLong, because("a name has more than 255 characters; shorten it")
 	case s == http.StatusBadRequest && (a.id == "InvalidArgumentException" || !a.parsed):
@@ -230,10 +238,11 @@ func (e *Error) classify(a errorBody, refused string) {
 
 // errorBody is what the body of a failing answer says.
 type errorBody struct {
-	parsed bool   // it was the service's own XML or JSON
-	text   string // the message in one line
-	id     string // bare exception name
-	xid    string
+	parsed   bool   // it was the service's own XML or JSON
+	text     string // the message in one line
+	id       string // bare exception name
+	xid      string
+	wantsTLS bool // it is that of a port that wants TLS
 }
 
 // parseErrorBody reads the XML of section 11.1, the JSON of 11.2, and makes the
@@ -270,9 +279,9 @@ func parseErrorBody(body []byte) errorBody {
 	}
 	if !parsed {
 		if strings.HasPrefix(trimmed, "<") {
-			return errorBody{text: "a web page, or the answer was cut short"}
+			return errorBody{text: "a web page, or the answer was cut short", wantsTLS: auth.WantsTLS(trimmed)}
 		}
-		return errorBody{text: clip(oneLine(trimmed), 200)}
+		return errorBody{text: clip(oneLine(trimmed), 200), wantsTLS: auth.WantsTLS(trimmed)}
 	}
 	// The message is "java.package.SomeException: text" or just the class name.
 	class, text, found := strings.Cut(message, ": ")

@@ -13,9 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -395,5 +397,41 @@ func TestNotTLS(t *testing.T) {
 			c, _ := onSockets(t, "https://"+server.Addr().String(), p)
 			wantError(t, name, socketRequests["look"](t.Context(), c), record.ClassNetwork, true, test.says)
 		})
+	}
+}
+
+// TestPlainToTLS: a server that is asked without TLS and wants it is called that, once,
+// whichever way it says so.
+func TestPlainToTLS(t *testing.T) {
+	reply := func(text string) string {
+		return serve(t, false, func(c net.Conn, _ *bufio.Reader, req *http.Request) {
+			io.Copy(io.Discard, req.Body)
+			io.WriteString(c, text)
+		}).Addr().String()
+	}
+	page := func(text string) string {
+		return fmt.Sprintf("HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(text), text)
+	}
+	ours := httptest.NewUnstartedServer(http.NotFoundHandler())
+	ours.Config.ErrorLog = log.New(io.Discard, "", 0)
+	ours.StartTLS()
+	t.Cleanup(ours.Close)
+	for name, address := range map[string]string{
+		"Go":       ours.Listener.Addr().String(),
+		"nginx":    reply(page("<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>")),
+		"Apache":   reply(page("<!DOCTYPE HTML><p>Your browser sent a request that this server could not understand.<br />\nReason: You're speaking plain HTTP to an SSL-enabled server port.")),
+		"an alert": reply("\x15\x03\x01\x00\x02\x02\x16"),
+	} {
+		for what, do := range socketRequests {
+			if what == "upload" && name == "Go" {
+				continue // it hangs up before it has read all of that; no run begins with an upload
+			}
+			c, _ := onSockets(t, "http://"+address, ample)
+			err := do(t.Context(), c)
+			var e *Error
+			if !errors.As(err, &e) || e.Class != record.ClassNetwork || e.Retry || !strings.Contains(e.Message, "write https:// in place of http:// in JOTTA_ENDPOINT") {
+				t.Errorf("%s, %s: %v", name, what, err)
+			}
+		}
 	}
 }
