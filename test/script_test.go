@@ -121,7 +121,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	ready := ts.MkAbs(".ready")
 	os.Remove(ready)
 	cmd := exec.Command(filepath.Join(bin, "jserve"), append([]string{
-		"--data", ts.MkAbs(".store"), "--listen", "127.0.0.1:0", "--ready-file", ready, "--user", "tester"}, args...)...)
+		"--data", ts.MkAbs(".store"), "--listen", "127.0.0.1:0", "--ready-file", ready, "--user", "tester", "--allow-faults"}, args...)...)
 	cmd.Env = append(os.Environ(), "JSERVE_PASSWORD=secret")
 	cmd.Stderr = &running.log
 	ts.Check(cmd.Start())

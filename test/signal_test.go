@@ -215,7 +215,7 @@ func newSignalWorld(t *testing.T) *signalWorld {
 	dir := t.TempDir()
 	w := &signalWorld{dir: dir}
 	ready := filepath.Join(dir, "ready")
-	server := exec.Command(filepath.Join(bin, "jserve"), "--data", filepath.Join(dir, "store"), "--listen", "127.0.0.1:0", "--ready-file", ready, "--user", "tester")
+	server := exec.Command(filepath.Join(bin, "jserve"), "--data", filepath.Join(dir, "store"), "--listen", "127.0.0.1:0", "--ready-file", ready, "--user", "tester", "--allow-faults")
 	w.env = append(os.Environ(), "JSERVE_PASSWORD=secret", "HOME="+dir, "GORACE=atexit_sleep_ms=0", "PATH="+bin+":"+os.Getenv("PATH"),
 		"JOTTACLOUD_USERNAME=tester", "JOTTACLOUD_PASSWORD=secret", "XDG_CONFIG_HOME="+dir+"/config", "XDG_STATE_HOME="+dir+"/state", "XDG_CACHE_HOME="+dir+"/cache")
 	server.Env = w.env
@@ -247,7 +247,7 @@ func newSignalWorld(t *testing.T) *signalWorld {
 
 func (w *signalWorld) faults(t *testing.T, rules string) {
 	t.Helper()
-	resp, err := http.Post(w.url+"/_jserve/faults", "text/plain", strings.NewReader(rules))
+	resp, err := w.askFaults("POST", strings.NewReader(rules))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,13 +257,22 @@ func (w *signalWorld) faults(t *testing.T, rules string) {
 	}
 }
 
+func (w *signalWorld) askFaults(method string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequest(method, w.url+"/_jserve/faults", body)
+	if err != nil {
+		return nil, err
+	}
+	req.SetBasicAuth("tester", "secret")
+	return http.DefaultClient.Do(req)
+}
+
 // awaitHits returns when so many requests have met the fault.
 func (w *signalWorld) awaitHits(t *testing.T, n int) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
-		resp, err := http.Get(w.url + "/_jserve/faults")
+		resp, err := w.askFaults("GET", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,12 +10,14 @@ type faultOptions struct {
 	rate   rateFlag
 	faults faultFlag
 	seed   uint64
+	allow  bool
 }
 
 func (o *faultOptions) declare(cmd *command.Command) {
 	f := cmd.Flags()
 	f.Var(&o.rate, "rate", "let `BYTES` a second come and go, such as 500K; with /conn on each connection")
 	f.Var(&o.faults, "fault", "go wrong by `RULES`, such as allocate:503:p=0.1 (docs/jserve.md)")
+	f.BoolVar(&o.allow, "allow-faults", false, "let any account change these at /_jserve/faults; for tests")
 	f.Uint64Var(&o.seed, "seed", 0, "`N` decides which requests --fault hits")
 }
 

@@ -132,7 +132,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 	srv, err := jserve.New(jserve.Config{
 		Dir: o.data, Users: users,
 		ExternalURL: o.externalURL, TokenTTL: o.tokenTTL, Latency: o.latency, Log: logger(env),
-		Rate: o.rate.Rate, Faults: string(o.faults), Seed: o.seed,
+		Rate: o.rate.Rate, Faults: string(o.faults), Seed: o.seed, AllowFaults: o.allow,
 	})
 	if errors.Is(err, store.ErrInUse) {
 		return command.Exit(command.ExitBusy, err)

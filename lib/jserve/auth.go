@@ -47,24 +47,13 @@ func accounts(users []User) (map[string]*account, error) {
 	return byName, nil
 }
 
-// signedIn lets a request through to h once its credentials are checked. Who
-// guesses passwords has to wait; tokens that have expired are nobody's guess.
-func signedIn(h func(*call) error) func(*call) error {
-	return func(c *call) error {
-		if err := c.signIn(); err != nil {
-			return err
-		}
-		return h(c)
-	}
-}
-
-// signIn finds out whose request it is.
+// signIn finds out whose request it is. Who guesses passwords has to wait; tokens
+// that have expired are nobody's guess.
 func (c *call) signIn() error {
 	header := c.r.Header.Get("Authorization")
 	scheme, _, _ := strings.Cut(header, " ")
 	password := strings.EqualFold(scheme, "Basic")
-	if password && c.login.wall.refuses(c.address(), c.cfg.Now().Unix()) {
-		c.w.Header().Set("Retry-After", "1")
+	if password && c.walled() {
 		return errGuessing
 	}
 	if c.user = c.authenticate(header); c.user != nil {
@@ -122,6 +111,27 @@ func parseBasic(credentials string) (name, password string, err error) {
 		return "", "", errors.New("malformed Basic credentials")
 	}
 	return name, password, nil
+}
+
+// trusted returns nil if a request may read the server's counters: it comes from
+// this machine itself, not through a proxy or from a page of another site, or has
+// a login. The name of the host counts, too: any site may have its own name lead to
+// this machine, and a browser takes the answer for that site's.
+func (c *call) trusted() error {
+	h := c.r.Header
+	if fromLoopback(c.r) && isLoopbackHost(c.r.Host) && h.Get("Origin") == "" && h.Get("X-Forwarded-For") == "" && h.Get("Forwarded") == "" {
+		return nil
+	}
+	return c.signIn()
+}
+
+// isLoopbackHost tells whether a host, with or without a port, is named as this machine.
+func isLoopbackHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // fromLoopback tells whether a request came from this machine.

@@ -72,6 +72,7 @@ func (c *call) sendContent(name string, r *store.Revision) error {
 			return err
 		}
 	}
+	c.saved(name)
 	h := c.w.Header()
 	h.Set("Content-Type", mimeType(name))
 	h.Set("Content-Length", strconv.FormatInt(length, 10))

@@ -130,6 +130,9 @@ func (c *call) fail(st style, err error) {
 	if f.status == http.StatusUnauthorized {
 		c.w.Header().Set("WWW-Authenticate", `Basic realm="jottacloud"`)
 	}
+	if f == errGuessing {
+		c.w.Header().Set("Retry-After", "1") // when the next guess is forgiven
+	}
 	if f.bare || st == stylePlain {
 		c.answer(f.status, "text/plain; charset=utf-8", []byte(f.text+"\n"))
 		return

@@ -345,7 +345,7 @@ func TestFaultTrashCopy(t *testing.T) {
 // TestFaultsWhileRunning changes the rules over HTTP.
 func TestFaultsWhileRunning(t *testing.T) {
 	var log syncBuffer
-	w := newWorld(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	w := newWorld(t, func(c *Config) { c.Log, c.AllowFaults = slog.New(slog.NewTextHandler(&log, nil)), true })
 	a := w.send("POST", "/_jserve/faults?seed=42&rate=1G/conn&latency=1ms", strings.NewReader("customer:503:every=2\nstat:404"))
 	if a.status != 200 {
 		t.Fatalf("POST = %d %s", a.status, a.body)
@@ -380,51 +380,72 @@ func TestFaultsWhileRunning(t *testing.T) {
 	}
 }
 
+// Faults are for tests: without the flag nobody changes or sees them, and with it
+// nobody does without a login.
 func TestFaultsAreNotForEverybody(t *testing.T) {
+	for _, allowed := range []bool{false, true} {
+		w := newWorld(t, func(c *Config) { c.AllowFaults = allowed })
+		for _, tt := range []struct {
+			password string
+			want     int
+		}{{"", 401}, {"wrong", 401}, {"secret", map[bool]int{true: 200, false: 403}[allowed]}} {
+			for _, verb := range []string{"GET", "POST"} {
+				req, err := http.NewRequest(verb, w.url+"/_jserve/faults", strings.NewReader("*:503"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tt.password != "" {
+					req.SetBasicAuth("user01", tt.password)
+				}
+				if a := w.do(w.http, req); a.status != tt.want {
+					t.Errorf("allowed %t: %s with the password %q = %d %s, want %d", allowed, verb, tt.password, a.status, a.body, tt.want)
+				}
+			}
+		}
+		if a := w.send("GET", "/account/v1/customer", nil); allowed != (a.status == 503) {
+			t.Errorf("allowed %t: a request = %d", allowed, a.status)
+		}
+	}
+}
+
+// What needs no login here needs one from anywhere else.
+func TestTrusted(t *testing.T) {
 	w := newWorld(t)
-	get := func(headers ...string) int {
-		req, err := http.NewRequest("POST", w.url+"/_jserve/faults", nil)
-		if err != nil {
-			t.Fatal(err)
+	const here, elsewhere = "127.0.0.1:1", "192.0.2.1:1"
+	from := func(address, host, password string, headers ...string) error {
+		req := &http.Request{RemoteAddr: address, Host: host, Header: http.Header{}}
+		if password != "" {
+			req.SetBasicAuth("user01", password)
 		}
 		for i := 0; i+1 < len(headers); i += 2 {
 			req.Header.Set(headers[i], headers[i+1])
 		}
-		resp, err := w.http.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		return resp.StatusCode
-	}
-	if got := get(); got != 200 {
-		t.Errorf("from this machine: %d, want 200", got)
-	}
-	if got := get("Origin", "http://evil.example"); got != 401 {
-		t.Errorf("from a page in a browser: %d, want 401", got)
-	}
-	if got := get("X-Forwarded-For", "192.0.2.1"); got != 401 {
-		t.Errorf("through a proxy: %d, want 401", got)
-	}
-	from := func(address, password string) error {
-		req := &http.Request{RemoteAddr: address, Header: http.Header{}}
-		if password != "" {
-			req.SetBasicAuth("user01", password)
-		}
 		rec := httptest.NewRecorder()
 		return (&call{Server: w.srv, r: req, w: &response{ResponseWriter: rec, control: http.NewResponseController(rec)}}).trusted()
 	}
-	const elsewhere = "192.0.2.1:1"
-	if from(elsewhere, "") == nil || from(elsewhere, "secret") != nil || from("127.0.0.1:1", "") != nil {
-		t.Error("from elsewhere it takes the password, and from here it does not")
+	for _, host := range []string{"127.0.0.1:7070", "localhost:7070", "localhost", "[::1]:7070", "::1"} {
+		if err := from(here, host, ""); err != nil {
+			t.Errorf("as %s from here: %v", host, err)
+		}
+	}
+	for _, refused := range [][]string{
+		{elsewhere, "localhost"}, {here, "evil.example:7070"}, // a name that leads here
+		{here, "localhost", "X-Forwarded-For", "192.0.2.1"}, {here, "localhost", "Origin", "http://localhost:7070"},
+	} {
+		if from(refused[0], refused[1], "", refused[2:]...) == nil || from(refused[0], refused[1], "secret", refused[2:]...) != nil {
+			t.Errorf("%q: it takes a login", refused)
+		}
 	}
 	for range maxMisses {
-		if err := from(elsewhere, "guess"); err != errBadCredentials {
+		if err := from(elsewhere, "localhost", "guess"); err != errBadCredentials {
 			t.Fatal(err)
 		}
 	}
-	if err := from(elsewhere, "secret"); err != errGuessing {
+	if err := from(elsewhere, "localhost", "secret"); err != errGuessing {
 		t.Errorf("after %d guesses: %v", maxMisses, err)
+	}
+	if err := from("192.0.2.2:1", "localhost", "secret"); err != nil {
+		t.Errorf("after guesses of somebody else: %v", err)
 	}
 }
 

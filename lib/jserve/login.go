@@ -148,8 +148,19 @@ const (
 func (l *limiter) refuses(address string, now int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := l.misses[address]
-	return m.count-(now-m.since) >= maxMisses
+	return l.count(address, now) >= maxMisses
+}
+
+// count returns how many misses of an address are not forgiven yet. A clock that was
+// ahead when they were noted, and is not any more, must not make them last until it
+// is there again: they count from now on.
+func (l *limiter) count(address string, now int64) int64 {
+	m, known := l.misses[address]
+	if known && m.since > now {
+		m.since = now
+		l.misses[address] = m
+	}
+	return max(0, m.count-(now-m.since))
 }
 
 // missed notes a wrong guess.
@@ -159,8 +170,7 @@ func (l *limiter) missed(address string, now int64) {
 	if l.misses == nil || len(l.misses) >= maxAddresses {
 		l.misses = make(map[string]miss)
 	}
-	m := l.misses[address]
-	l.misses[address] = miss{count: max(0, m.count-(now-m.since)) + 1, since: now}
+	l.misses[address] = miss{count: l.count(address, now) + 1, since: now}
 }
 
 // address is where a request comes from, as the limiter counts: of IPv6 the
@@ -183,17 +193,21 @@ func (c *call) address() string {
 
 func (c *call) missed() { c.login.wall.missed(c.address(), c.cfg.Now().Unix()) }
 
-// guarded keeps a handler that checks secrets from being asked too often or too
-// much, and its answers out of caches.
+// walled tells whether an address that guesses has to wait. It is asked before a
+// password is compared, but not when a token proves itself: tokens cannot be guessed,
+// and whoever shares an address with somebody who guesses must not be shut out, too.
+func (c *call) walled() bool { return c.login.wall.refuses(c.address(), c.cfg.Now().Unix()) }
+
+// errWall is errGuessing in the words of OAuth.
+var errWall = &oauthError{http.StatusTooManyRequests, "temporarily_unavailable", "Too many wrong credentials"}
+
+// guarded keeps a handler that checks secrets from being told too much, and its
+// answers out of caches.
 func guarded(h func(*call) error) func(*call) error {
 	return func(c *call) error {
 		c.w.Header().Set("Cache-Control", "no-store")
 		c.w.Header().Set("Pragma", "no-cache")
 		c.r.Body = http.MaxBytesReader(c.w, c.r.Body, maxForm)
-		if c.login.wall.refuses(c.address(), c.cfg.Now().Unix()) {
-			c.w.Header().Set("Retry-After", "1")
-			return c.refuse(http.StatusTooManyRequests, "temporarily_unavailable", "Too many wrong credentials")
-		}
 		return h(c)
 	}
 }
@@ -201,6 +215,9 @@ func guarded(h func(*call) error) func(*call) error {
 // refuse answers as OAuth does.
 func (c *call) refuse(status int, code, text string) error {
 	c.stats.failed(status)
+	if status == http.StatusTooManyRequests {
+		c.w.Header().Set("Retry-After", "1") // when the next guess is forgiven
+	}
 	c.cfg.Log.Info("login refused", "path", c.r.URL.Path, "error", code, "text", text)
 	return c.answerJSON(status, struct {
 		Error string `json:"error"`
@@ -218,37 +235,17 @@ func (s *Server) checkPassword(name, password string) *account {
 	return user
 }
 
-// openID answers everything under /auth/realms.
-func (c *call) openID() error {
-	realm, rest, _ := strings.Cut(strings.TrimPrefix(c.r.URL.EscapedPath(), "/auth/realms/"), "/")
-	if _, known := realms[realm]; !known {
-		return c.refuse(http.StatusNotFound, "Realm does not exist", "docs/protocol.md, section 4.5, lists those there are")
-	}
-	switch rest {
-	case ".well-known/openid-configuration":
-		return method(http.MethodGet, func(c *call) error { return c.discovery(realm) })(c)
-	case "protocol/openid-connect/token":
-		return method(http.MethodPost, guarded(func(c *call) error { return c.token(realm) }))(c)
-	case "protocol/openid-connect/auth":
-		return guarded(func(c *call) error { return c.authorize(realm) })(c)
-	case "protocol/openid-connect/userinfo":
-		return c.userInfo(realm)
-	case "protocol/openid-connect/logout", "protocol/openid-connect/revoke":
-		return guarded(func(c *call) error { return c.logout() })(c)
-	case "protocol/openid-connect/certs":
-		return method(http.MethodGet, func(c *call) error {
-			return c.answerJSON(http.StatusOK, map[string][]string{"keys": {}}) // tokens are signed with a secret
-		})(c)
-	}
-	return errNotFound
+// certs answers that there are no public keys: tokens are signed with a secret.
+func (c *call) certs() error {
+	return c.answerJSON(http.StatusOK, map[string][]string{"keys": {}})
 }
 
 func (c *call) issuer(realm string) string { return c.external() + "/auth/realms/" + realm }
 
 // discovery says where everything is.
-func (c *call) discovery(realm string) error {
+func (c *call) discovery() error {
 	c.stats.count("discovery")
-	issuer := c.issuer(realm)
+	issuer := c.issuer(c.realm)
 	base := issuer + "/protocol/openid-connect/"
 	return c.answerJSON(http.StatusOK, map[string]any{
 		"issuer":                                issuer,
@@ -281,12 +278,11 @@ func (c *call) loginToken() error {
 	if _, known := realms[realm]; !known {
 		return invalid("unknown realm %q", realm)
 	}
-	// A browser that remembers the password must not be made to ask by another site.
-	if err := new(http.CrossOriginProtection).Check(c.r); err != nil {
-		return &failure{status: http.StatusForbidden, text: err.Error()}
-	}
 	if scheme, _, _ := strings.Cut(c.r.Header.Get("Authorization"), " "); !strings.EqualFold(scheme, "Basic") {
 		return errBadCredentials // an access token is for an hour, and must not get itself a longer life
+	}
+	if c.walled() {
+		return errGuessing
 	}
 	if c.user = c.authenticate(c.r.Header.Get("Authorization")); c.user == nil {
 		c.missed()
@@ -313,11 +309,8 @@ func (c *call) loginToken() error {
 }
 
 // userInfo says who a token belongs to (docs/protocol.md, section 4.3).
-func (c *call) userInfo(realm string) error {
+func (c *call) userInfo() error {
 	c.stats.count("userinfo")
-	if c.r.Method != http.MethodGet && c.r.Method != http.MethodPost {
-		return errNotFound
-	}
 	scheme, rest, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	user := c.bearer(rest)
 	if !strings.EqualFold(scheme, "Bearer") || user == nil {
@@ -333,7 +326,7 @@ func (c *call) userInfo(realm string) error {
 		Family   string `json:"family_name"`
 		Email    string `json:"email"`
 		Username string `json:"username"`
-	}{user.subject(), true, user.name, realm, user.name, user.name, "", user.email, user.name})
+	}{user.subject(), true, user.name, c.realm, user.name, user.name, "", user.email, user.name})
 }
 
 // logout ends the session of a token: a refresh token in a form, as end_session

@@ -34,7 +34,8 @@ var (
 
 // token exchanges what a client has for tokens (docs/protocol.md, sections 4.1,
 // 4.2 and 4.4).
-func (c *call) token(realm string) error {
+func (c *call) token() error {
+	realm := c.realm
 	err := c.r.ParseForm()
 	if err != nil {
 		var tooLarge *http.MaxBytesError
@@ -84,6 +85,9 @@ func (c *call) byLoginToken(realm, client string, form url.Values) (*tokenAnswer
 	if !ok {
 		return nil, errScope
 	}
+	if c.walled() && !c.store.HasTicket(form.Get("password")) {
+		return nil, errWall
+	}
 	first, id := randomID(), randomID()
 	session, err := c.store.Redeem(form.Get("password"), ticketLogin, func(t store.Ticket) (store.Session, error) {
 		if store.Fold(t.User) != store.Fold(form.Get("username")) || t.Terms["realm"] != realm {
@@ -102,6 +106,9 @@ func (c *call) byLoginToken(realm, client string, form url.Values) (*tokenAnswer
 
 // byCode spends an authorization code.
 func (c *call) byCode(realm, client string, form url.Values) (*tokenAnswer, error) {
+	if c.walled() && !c.store.HasTicket(form.Get("code")) {
+		return nil, errWall
+	}
 	first, id, nonce := randomID(), randomID(), ""
 	session, err := c.store.Redeem(form.Get("code"), ticketCode, func(t store.Ticket) (store.Session, error) {
 		nonce = t.Terms["nonce"]
@@ -254,6 +261,9 @@ func (c *call) legacyToken() error {
 	var t *tokenAnswer
 	switch form.Get("grant_type") {
 	case "PASSWORD":
+		if c.walled() {
+			return c.answerToken(nil, errWall)
+		}
 		if client != builtInClient && subtle.ConstantTimeCompare([]byte(secret), []byte(c.machineSecret(client))) != 1 {
 			c.missed()
 			return c.answerToken(nil, errClient)

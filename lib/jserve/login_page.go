@@ -86,25 +86,22 @@ func (c *call) sendBack(a authorization, name, value string) error {
 }
 
 // authorize shows the login page, and takes what is typed into it.
-func (c *call) authorize(realm string) error {
+func (c *call) authorize() error {
 	c.stats.count("login_page")
 	if len(c.r.URL.RawQuery) > maxQuery {
 		return invalid("the query is too long")
 	}
-	a, wrong, err := parseAuthorization(realm, c.r.URL.Query())
+	a, wrong, err := parseAuthorization(c.realm, c.r.URL.Query())
 	if err != nil {
 		return c.showPage(http.StatusBadRequest, a, asFailure(err).text, false)
 	}
 	if wrong != "" {
 		return c.sendBack(a, "error", wrong)
 	}
-	switch c.r.Method {
-	case http.MethodGet, http.MethodHead:
-		return c.showPage(http.StatusOK, a, "", true)
-	case http.MethodPost:
+	if c.r.Method == http.MethodPost {
 		return c.logIn(a)
 	}
-	return &failure{status: http.StatusMethodNotAllowed, text: "Method not allowed"}
+	return c.showPage(http.StatusOK, a, "", true)
 }
 
 // logIn checks the form. It must come from the page that this server has shown
@@ -116,9 +113,12 @@ func (c *call) logIn(a authorization) error {
 	}
 	cookie, err := c.r.Cookie(formCookie)
 	sealed, hexErr := hex.DecodeString(c.r.PostForm.Get("form"))
-	if err != nil || hexErr != nil || new(http.CrossOriginProtection).Check(c.r) != nil || !hmac.Equal(sealed, c.seal(cookie.Value)) {
+	if err != nil || hexErr != nil || c.ownSite() != nil || !hmac.Equal(sealed, c.seal(cookie.Value)) {
 		c.stats.failed(http.StatusForbidden)
 		return c.showPage(http.StatusForbidden, a, "This form was not shown to you by this server, or long ago. Please log in here.", true)
+	}
+	if c.walled() {
+		return c.refuse(errWall.status, errWall.code, errWall.text)
 	}
 	user := c.checkPassword(c.r.PostForm.Get("username"), c.r.PostForm.Get("password"))
 	if user == nil {

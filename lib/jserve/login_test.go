@@ -435,6 +435,28 @@ func TestLoginPageRefuses(t *testing.T) {
 	}
 }
 
+// A clock that was ahead when somebody guessed locks nobody out once it is right.
+func TestGuessingWithAWrongClock(t *testing.T) {
+	var l limiter
+	const now, day = 1_700_000_000, 86_400
+	for range maxMisses {
+		l.missed("a", now+day)
+	}
+	if !l.refuses("a", now) {
+		t.Error("the guesses are forgotten at once")
+	}
+	if l.refuses("a", now+1) {
+		t.Error("a second later none is forgiven")
+	}
+	for range maxMisses {
+		l.missed("b", now+day)
+	}
+	l.missed("b", now)
+	if !l.refuses("b", now) || l.refuses("b", now+2) {
+		t.Error("a miss keeps the wrong clock alive")
+	}
+}
+
 // Guessing becomes slow, for who guesses.
 func TestGuessing(t *testing.T) {
 	w := newWorld(t)
@@ -478,6 +500,15 @@ func TestGuessing(t *testing.T) {
 	w.want(429, "GET", "/jfs/user01")
 	if a := w.as(tokens.AccessToken, "GET", "/jfs/user01"); a.status != 200 {
 		t.Errorf("with a token, while somebody guesses: %d", a.status)
+	}
+	if a := w.form(tokenPath, "jottacli", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.RefreshToken}}); a.status != 200 {
+		t.Errorf("with a refresh token, while somebody guesses: %d %s", a.status, a.body)
+	}
+	if a := w.form(tokenPath, "jottacli", url.Values{"grant_type": {"password"}, "username": {"user01"}, "password": {"guess"}}); a.status != 429 || a.header.Get("Retry-After") == "" {
+		t.Errorf("with a login token that is a guess: %d %s", a.status, a.body)
+	}
+	if a := w.want(429, "POST", "/_jserve/login-token"); a.header.Get("Retry-After") == "" {
+		t.Error("a login token is refused without a word about when to come again")
 	}
 	w.clock.Add(1)
 	w.want(200, "GET", "/jfs/user01")

@@ -9,7 +9,6 @@ import (
 	"html/template"
 	"io"
 	"io/fs"
-	"mime"
 	"net/http"
 	"strings"
 	"unicode"
@@ -83,26 +82,13 @@ func (s *Server) sharedByAnyone(uri string) (store.Entry, error) {
 	return store.Entry{}, store.ErrNoFile
 }
 
-// sendShared sends the content. Whatever it is, a browser saves it and does not
-// run it in the name of this server.
+// sendShared sends the content.
 func (c *call) sendShared(e *store.Entry) error {
-	h := c.w.Header()
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": savedAs(e)}))
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	h.Set("Cache-Control", "private, no-cache")
+	c.w.Header().Set("Cache-Control", "private, no-cache")
 	if e.Kind != store.KindFile {
 		return c.sendZip(e)
 	}
 	return c.sendContent(e.Name, e.Current())
-}
-
-// savedAs is the name of the download.
-func savedAs(e *store.Entry) string {
-	if e.Kind != store.KindFile {
-		return e.Name + ".zip"
-	}
-	return e.Name
 }
 
 // sharedPage is what the page of a public link shows. Without a name, it says
@@ -213,6 +199,7 @@ func (c *call) showShared(status int, page sharedPage) error {
 
 // sendZip sends a folder with all live files beneath.
 func (c *call) sendZip(e *store.Entry) error {
+	c.saved(e.Name + ".zip")
 	c.w.Header().Set("Content-Type", "application/zip")
 	c.w.WriteHeader(http.StatusOK)
 	if c.r.Method == http.MethodHead {
@@ -225,9 +212,9 @@ func (c *call) sendZip(e *store.Entry) error {
 	}
 	var items []item // of one step of the walk
 	w := c.store.Walk(&e.Node, "", true)
-	w.Enter = func(f *store.Folder) { items = append(items, item{name: f.Path()[1:] + "/"}) }
+	w.Enter = func(f *store.Folder) { items = append(items, item{name: extractablePath(f.Path()[1:]) + "/"}) }
 	w.File = func(f *store.Folder, n *store.Node) {
-		items = append(items, item{f.Path()[1:] + "/" + n.Name, *n.Current()})
+		items = append(items, item{extractablePath(f.Path()[1:] + "/" + n.Name), *n.Current()})
 	}
 	err := c.walk(w, func() error {
 		for i := range items {

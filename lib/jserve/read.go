@@ -9,6 +9,36 @@ import (
 	"jottatools/lib/jserve/store"
 )
 
+// modes are the values of ?mode= that ask for something else than the document of an
+// entry, in any case of letters. Some change something, although they are GETs.
+var modes = []struct {
+	name    string
+	changes bool
+	run     func(*call, store.Path) error
+}{
+	{"bin", false, (*call).download},
+	{"thumb", false, (*call).thumb},
+	{"list", false, (*call).list},
+	{"liststream", false, (*call).listStream},
+	{"enableShare", true, func(c *call, p store.Path) error {
+		c.stats.count("share")
+		return c.sharing(p, c.store.Share, true)
+	}},
+	{"disableShare", true, func(c *call, p store.Path) error {
+		c.stats.count("unshare")
+		return c.sharing(p, c.store.Unshare, false)
+	}},
+}
+
+// sharing has a link made or ended, and shows the entry.
+func (c *call) sharing(p store.Path, change func(string, store.Path) (store.Entry, error), page bool) error {
+	e, err := change(c.user.name, p)
+	if err != nil {
+		return err
+	}
+	return c.show(&e, page)
+}
+
 // read answers GET under /jfs (docs/protocol.md, section 6).
 func (c *call) read(p store.Path) error {
 	q := c.r.URL.Query()
@@ -21,29 +51,15 @@ func (c *call) read(p store.Path) error {
 			return c.view(view)
 		}
 	}
-	switch strings.ToLower(mode) {
-	case "bin":
-		return c.download(p)
-	case "list":
-		return c.list(p)
-	case "liststream":
-		return c.listStream(p)
-	case "enableshare":
-		c.stats.count("share")
-		e, err := c.store.Share(c.user.name, p)
-		if err != nil {
-			return err
+	for i := range modes {
+		if strings.EqualFold(modes[i].name, mode) {
+			if modes[i].changes {
+				if err := c.ownSite(); err != nil {
+					return err
+				}
+			}
+			return modes[i].run(c, p)
 		}
-		return c.show(&e, true)
-	case "disableshare":
-		c.stats.count("unshare")
-		e, err := c.store.Unshare(c.user.name, p)
-		if err != nil {
-			return err
-		}
-		return c.show(&e, false)
-	case "thumb":
-		return c.thumb(p)
 	}
 	e, err := c.store.Stat(c.user.name, p)
 	if err != nil {

@@ -302,7 +302,7 @@ func TestStats(t *testing.T) {
 	w.put("/Jotta/Archive/f", "0123456789")
 	w.want(206, "GET", "/jfs/user01/Jotta/Archive/f?mode=bin", "Range", "bytes=0-3")
 	r := httptest.NewRequest("GET", "/_jserve/stats", nil)
-	r.RemoteAddr = "127.0.0.1:1234"
+	r.RemoteAddr, r.Host = "127.0.0.1:1234", "127.0.0.1:7070"
 	rec := httptest.NewRecorder()
 	w.srv.ServeHTTP(rec, r)
 	var got Stats

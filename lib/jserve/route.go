@@ -15,46 +15,146 @@ const (
 	stylePlain
 )
 
-// route finds the handler for a path. It does not use http.ServeMux, which
-// would redirect doubled slashes; clients send them and cannot follow.
-func (s *Server) route(r *http.Request) (style, func(*call) error) {
-	path := r.URL.EscapedPath()
-	is := func(prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
-	switch {
-	case is("/jfs"):
-		return styleXML, signedIn((*call).jfs)
-	case is("/upload"):
-		return styleJSON, signedIn(method(http.MethodPost, (*call).upload))
-	case path == "/files/v1/allocate":
-		return styleJSON, signedIn(method(http.MethodPost, (*call).allocate))
-	case path == "/files/v1/purge_trash":
-		return styleJSON, signedIn(method(http.MethodPost, (*call).purgeTrash))
-	case path == "/account/v1/customer":
-		return styleJSON, signedIn(method(http.MethodGet, (*call).customer))
-	case is("/auth/realms"):
-		return styleJSON, (*call).openID
-	case path == "/auth/v1/register":
-		return styleJSON, method(http.MethodPost, guarded((*call).register))
-	case path == "/auth/v1/token":
-		return styleJSON, method(http.MethodPost, guarded((*call).legacyToken))
-	case path == "/_jserve/login-token":
-		return stylePlain, method(http.MethodPost, guarded((*call).loginToken))
-	case is("/files"), is("/account"), is("/auth"):
-		return styleJSON, signedIn(func(*call) error { return errNotFound })
-	case is("/rest/token"):
-		return styleXML, signedIn(method(http.MethodGet, (*call).eventToken))
-	case is("/opin/io/downloadPublic"):
-		return stylePlain, method(http.MethodGet, (*call).publicDownload)
-	case is("/p"), is("/s"):
-		return stylePlain, method(http.MethodGet, (*call).publicPage)
-	case is("/ws"):
-		return stylePlain, method(http.MethodGet, (*call).events)
-	case path == "/_jserve/faults":
-		return styleJSON, (*call).faults
-	case path == "/_jserve/stats":
-		return styleJSON, method(http.MethodGet, (*call).showStats)
+// access says who may use a route.
+type access string
+
+const (
+	byLogin   access = "login"                 // a password or an access token
+	byItself  access = "what is in it"         // a password, a token or a link, which the handler looks at
+	byAnyone  access = "anyone"                // it says nothing that is not known
+	byMachine access = "this machine or login" // see trusted
+)
+
+// route is a path with what is answered there. docs/jserve.md lists them all.
+type route struct {
+	path    string // "/…" at its end stands for all that begins so
+	methods string // separated by blanks; HEAD goes with GET
+	access  access
+	style   style
+	handle  func(*call) error
+	asks    bool // a page for people, which itself sees to it that a form is its own
+}
+
+var routes = []route{
+	{path: "/jfs/…", methods: "GET POST", access: byLogin, style: styleXML, handle: (*call).jfs},
+	{path: "/files/v1/allocate", methods: "POST", access: byLogin, style: styleJSON, handle: (*call).allocate},
+	{path: "/upload/…", methods: "POST", access: byLogin, style: styleJSON, handle: (*call).upload},
+	{path: "/files/v1/purge_trash", methods: "POST", access: byLogin, style: styleJSON, handle: (*call).purgeTrash},
+	{path: "/account/v1/customer", methods: "GET", access: byLogin, style: styleJSON, handle: (*call).customer},
+	{path: "/rest/token/…", methods: "GET", access: byLogin, style: styleXML, handle: (*call).eventToken},
+	{path: "/ws/…", methods: "GET", access: byItself, style: stylePlain, handle: (*call).events},
+	{path: "/opin/io/downloadPublic/…", methods: "GET", access: byItself, style: stylePlain, handle: (*call).publicDownload},
+	{path: "/p/…", methods: "GET", access: byItself, style: stylePlain, handle: (*call).publicPage},
+	{path: "/s/…", methods: "GET", access: byItself, style: stylePlain, handle: (*call).publicPage},
+	{path: "/auth/v1/register", methods: "POST", access: byAnyone, style: styleJSON, handle: guarded((*call).register)},
+	{path: "/auth/v1/token", methods: "POST", access: byItself, style: styleJSON, handle: guarded((*call).legacyToken)},
+	{path: "/_jserve/login-token", methods: "POST", access: byItself, style: stylePlain, handle: guarded((*call).loginToken)},
+	{path: "/_jserve/stats", methods: "GET", access: byMachine, style: styleJSON, handle: (*call).showStats},
+	{path: "/_jserve/faults", methods: "GET POST", access: byLogin, style: styleJSON, handle: (*call).faults},
+}
+
+// realmRoutes are beneath the name of each realm.
+var realmRoutes = []route{
+	{path: ".well-known/openid-configuration", methods: "GET", access: byAnyone, handle: (*call).discovery},
+	{path: "protocol/openid-connect/certs", methods: "GET", access: byAnyone, handle: (*call).certs},
+	{path: "protocol/openid-connect/auth", methods: "GET POST", access: byItself, handle: guarded((*call).authorize), asks: true},
+	{path: "protocol/openid-connect/token", methods: "POST", access: byItself, handle: guarded((*call).token)},
+	{path: "protocol/openid-connect/userinfo", methods: "GET POST", access: byItself, handle: (*call).userInfo},
+	{path: "protocol/openid-connect/logout", methods: "GET POST", access: byItself, handle: guarded((*call).logout)},
+	{path: "protocol/openid-connect/revoke", methods: "GET POST", access: byItself, handle: guarded((*call).logout)},
+}
+
+// realmsPath is where they begin.
+const realmsPath = "/auth/realms"
+
+// Routes for what leads nowhere. As at the service, some of it is only said to
+// somebody who is signed in.
+var (
+	nowhere       = &route{access: byAnyone, style: stylePlain, handle: func(*call) error { return errNotFound }}
+	nowhereInside = &route{access: byLogin, style: styleJSON, handle: func(*call) error { return errNotFound }}
+)
+
+func (rt *route) matches(path string) bool {
+	prefix, all := strings.CutSuffix(rt.path, "/…")
+	return path == prefix || all && isBeneath(path, prefix)
+}
+
+func isBeneath(path, prefix string) bool {
+	rest, ok := strings.CutPrefix(path, prefix)
+	return ok && (rest == "" || rest[0] == '/')
+}
+
+// route finds the route of a request. It does not use http.ServeMux, which would
+// redirect doubled slashes; clients send them and cannot follow.
+func (c *call) route() *route {
+	path := c.r.URL.EscapedPath()
+	if isBeneath(path, realmsPath) {
+		return c.realmRoute(strings.TrimPrefix(path, realmsPath))
 	}
-	return stylePlain, func(*call) error { return errNotFound }
+	for i := range routes {
+		if routes[i].matches(path) {
+			return &routes[i]
+		}
+	}
+	for _, prefix := range []string{"/files", "/account", "/auth"} {
+		if isBeneath(path, prefix) {
+			return nowhereInside
+		}
+	}
+	return nowhere
+}
+
+// realmRoute finds the route beneath a realm, and remembers the realm.
+func (c *call) realmRoute(path string) *route {
+	realm, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if _, known := realms[realm]; !known {
+		return &route{style: styleJSON, handle: func(c *call) error {
+			return c.refuse(http.StatusNotFound, "Realm does not exist", "docs/protocol.md, section 4.5, lists those there are")
+		}}
+	}
+	c.realm = realm
+	for i := range realmRoutes {
+		if realmRoutes[i].path == rest {
+			rt := realmRoutes[i]
+			rt.style = styleJSON
+			return &rt
+		}
+	}
+	return &route{style: styleJSON, handle: func(*call) error { return errNotFound }}
+}
+
+// serve answers a request if it may be made at all.
+func (rt *route) serve(c *call) error {
+	if !isSafe(c.r.Method) && !rt.asks {
+		if err := c.ownSite(); err != nil {
+			return err
+		}
+	}
+	if rt.access == byLogin {
+		c.w.Header().Set("Cross-Origin-Resource-Policy", "same-origin") // no page of another site has it as a script or a picture
+		if err := c.signIn(); err != nil {
+			return err
+		}
+	}
+	if !rt.takes(c.r.Method) {
+		return &failure{status: http.StatusMethodNotAllowed, text: fmt.Sprintf("Request method '%s' not supported", c.r.Method)}
+	}
+	return rt.handle(c)
+}
+
+func (rt *route) takes(method string) bool {
+	if rt.methods == "" {
+		return true
+	}
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	for m := range strings.FieldsSeq(rt.methods) {
+		if m == method {
+			return true
+		}
+	}
+	return false
 }
 
 // loggable is the path of a request without what is as good as a password.
@@ -67,27 +167,14 @@ func loggable(r *http.Request) string {
 	return r.URL.Path
 }
 
-// method lets one method through, and HEAD where GET is meant.
-func method(want string, h func(*call) error) func(*call) error {
-	return func(c *call) error {
-		if c.r.Method != want && (want != http.MethodGet || c.r.Method != http.MethodHead) {
-			return &failure{status: http.StatusMethodNotAllowed, text: fmt.Sprintf("Request method '%s' not supported", c.r.Method)}
-		}
-		return h(c)
-	}
-}
-
 // jfs answers everything under /jfs.
 func (c *call) jfs() error {
 	p, err := c.jfsPath()
 	if err != nil {
 		return err
 	}
-	switch c.r.Method {
-	case http.MethodGet, http.MethodHead:
+	if isSafe(c.r.Method) {
 		return c.read(p)
-	case http.MethodPost:
-		return c.command(p)
 	}
-	return &failure{status: http.StatusMethodNotAllowed, text: fmt.Sprintf("Request method '%s' not supported", c.r.Method)}
+	return c.command(p)
 }

@@ -59,6 +59,9 @@ type Config struct {
 	// docs/jserve.md, and Seed decides which ones do.
 	Faults string
 	Seed   uint64
+	// AllowFaults lets any account change those while the server runs, at
+	// /_jserve/faults.
+	AllowFaults bool
 	// Log gets a line for each failed request, at level Error if that was the
 	// server's own trouble; nil means none.
 	Log *slog.Logger
@@ -81,6 +84,7 @@ type Server struct {
 	users map[string]*account // by folded name and folded e-mail address
 	stats stats
 	login logins
+	sites *http.CrossOriginProtection // whose pages may ask for changes
 
 	trouble   trouble
 	announcer announcer
@@ -122,7 +126,7 @@ func New(cfg Config) (*Server, error) {
 		}
 		users[store.Fold(u.Name)].name = stored.Name // as first spelled
 	}
-	s := &Server{thumbs: make(chan struct{}, 1), cfg: cfg, store: st, users: users}
+	s := &Server{thumbs: make(chan struct{}, 1), cfg: cfg, store: st, users: users, sites: ownSites(cfg.ExternalURL)}
 	if err := s.login.open(st, cfg.TokenTTL); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
@@ -170,10 +174,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 // call is one request on its way through the server.
 type call struct {
 	*Server
-	w    *response
-	r    *http.Request
-	body *requestBody // what r.Body began as
-	user *account
+	w     *response
+	r     *http.Request
+	body  *requestBody // what r.Body began as
+	user  *account
+	realm string // of a login; empty elsewhere
 }
 
 // ServeHTTP implements http.Handler.
@@ -188,13 +193,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// after the answer.
 		_ = c.w.control.SetReadDeadline(c.body.due)
 	}
-	style, handle := s.route(r)
+	c.w.Header().Set("X-Content-Type-Options", "nosniff")
+	rt := c.route()
 	err := c.disturb()
 	if err != nil && r.Context().Err() != nil {
 		return // the client did not want to wait
 	}
 	if err == nil {
-		err = handle(c)
+		err = rt.serve(c)
 		c.sever()
 	}
 	if err == nil {
@@ -211,7 +217,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// take what it has for the whole, so the connection ends with it.
 		panic(http.ErrAbortHandler)
 	}
-	c.fail(style, err)
+	c.fail(rt.style, err)
 }
 
 // response counts the bytes of an answer and limits how long the client may

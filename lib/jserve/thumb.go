@@ -86,6 +86,7 @@ func (c *call) sendThumb(e *store.Entry, size thumbSize, none error) error {
 	if err != nil {
 		return err
 	}
+	c.saved(e.Name + ".jpg") // pages show it all the same
 	h := c.w.Header()
 	h.Set("Content-Type", "image/jpeg")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

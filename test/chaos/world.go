@@ -97,7 +97,7 @@ func (w *world) close() {
 func (w *world) serve(ctx context.Context) error {
 	ready := filepath.Join(w.dir, "ready")
 	os.Remove(ready)
-	w.server = w.command("jserve", "--data", filepath.Join(w.dir, "store"), "--listen", "127.0.0.1:0", "--ready-file", ready, "--user", user)
+	w.server = w.command("jserve", "--data", filepath.Join(w.dir, "store"), "--listen", "127.0.0.1:0", "--ready-file", ready, "--user", user, "--allow-faults")
 	if err := w.server.Start(); err != nil {
 		w.server = nil
 		return err
@@ -146,7 +146,7 @@ func (w *world) stopServer(signal syscall.Signal) error {
 
 // trouble tells jserve what to do wrong.
 func (w *world) trouble(faults string, seed uint64) error {
-	resp, err := w.plain.HTTP.Post(fmt.Sprintf("%s/_jserve/faults?seed=%d", w.plain.Endpoint, seed), "text/plain", strings.NewReader(faults))
+	resp, err := w.askFaults(http.MethodPost, fmt.Sprintf("?seed=%d", seed), strings.NewReader(faults))
 	if err != nil {
 		return err
 	}
@@ -158,10 +158,19 @@ func (w *world) trouble(faults string, seed uint64) error {
 	return nil
 }
 
+func (w *world) askFaults(method, query string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequest(method, w.plain.Endpoint+"/_jserve/faults"+query, body)
+	if err != nil {
+		return nil, err
+	}
+	req.SetBasicAuth(user, password)
+	return w.plain.HTTP.Do(req)
+}
+
 // countFaults adds up what jserve has done wrong by its rules. A broken connection
 // is no reason to ask again.
 func (w *world) countFaults() {
-	resp, err := w.plain.HTTP.Get(w.plain.Endpoint + "/_jserve/faults")
+	resp, err := w.askFaults(http.MethodGet, "", nil)
 	if err != nil {
 		return
 	}

@@ -108,6 +108,22 @@ func (s *Store) AddTicket(secret string, ticket Ticket) error {
 	})
 }
 
+// HasTicket tells whether there is a ticket with this secret, spent or not.
+func (s *Store) HasTicket(secret string) bool {
+	key := sha256.Sum256([]byte(secret))
+	return s.hasLogin(bucketTickets, key[:])
+}
+
+// hasLogin tells whether a bucket that may not be there has a key.
+func (s *Store) hasLogin(bucket, key []byte) (there bool) {
+	err := s.view(func(t *tx) error {
+		b := t.entries.Tx().Bucket(bucket)
+		there = b != nil && b.Get(key) != nil
+		return nil
+	})
+	return err == nil && there
+}
+
 // Redeem spends a ticket and begins the session that open makes of it, both or
 // neither. If open fails the ticket stays good. A ticket that was spent before
 // ends the session it was spent on, since one of the two bearers stole it. Fails
