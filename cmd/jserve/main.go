@@ -4,6 +4,7 @@
 //
 //	jserve --data DIR --user NAME [--listen ADDR] [--proxy ADDR] [--password-file FILE]
 //	jserve ca --data DIR
+//	jserve logout --data DIR --user NAME
 //	jserve fsck DIR
 //	jserve export DIR > FILE
 //	jserve import DIR < FILE
@@ -38,7 +39,9 @@ certificate trusted that "jserve ca --data DIR" prints. The proxy answers for th
 names of the service, refuses all others, and listens on this machine only.
 
 A personal login token, as the service's web pages have them, comes from
-POST /_jserve/login-token.
+POST /_jserve/login-token. Logins last until they are revoked; another password ends
+those of its account, and so does "jserve logout --data DIR --user NAME" while no
+server has the store open.
 
 "jserve fsck DIR" checks a store and exits 1 if something is wrong with it.
 "jserve export DIR" writes one to the standard output, and "jserve import DIR" makes
@@ -78,7 +81,7 @@ type options struct {
 
 func main() {
 	cmd := command.New("jserve", "serve a Jottacloud-compatible account from a directory")
-	cmd.Long, cmd.Example, cmd.Args = long, example, "[ca | fsck DIR | export DIR | import DIR]"
+	cmd.Long, cmd.Example, cmd.Args = long, example, "[ca | logout | fsck DIR | export DIR | import DIR]"
 	var o options
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "", "keep everything in `DIR`; made if it is not there")
@@ -105,7 +108,7 @@ func main() {
 
 // subcommands are what jserve does besides serving.
 var subcommands = map[string]func(ctx context.Context, env *command.Env, o options, args []string) error{
-	"ca": printCA, "fsck": fsck, "export": exportStore, "import": importStore,
+	"ca": printCA, "logout": logout, "fsck": fsck, "export": exportStore, "import": importStore,
 }
 
 func run(ctx context.Context, env *command.Env, o options) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +26,13 @@ func TestStoreTools(t *testing.T) {
 		t.Fatal(resp, err)
 	}
 	resp.Body.Close()
+	login, err := http.PostForm("http://"+addr+"/auth/v1/token", url.Values{
+		"grant_type": {"PASSWORD"}, "client_id": {"nibfk8biu12ju7hpqomr8b1e40"}, "username": {"u"}, "password": {"secret"},
+	})
+	if err != nil || login.StatusCode != 200 {
+		t.Fatal(login, err)
+	}
+	login.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
 
 	run := func(want int, stdin []byte, args ...string) (stdout []byte, stderr string) {
@@ -40,6 +48,7 @@ func TestStoreTools(t *testing.T) {
 	}
 	run(8, nil, "fsck", dir) // the server has it
 	run(8, nil, "export", dir)
+	run(8, nil, "logout", "--data", dir, "--user", "u")
 	if err := server.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +58,12 @@ func TestStoreTools(t *testing.T) {
 	if out, _ := run(0, nil, "fsck", dir); !strings.Contains(string(out), "1 contents, 7 bytes read: 0 problems, 0 leftovers") {
 		t.Errorf("fsck says\n%s", out)
 	}
+	if said, _ := run(0, nil, "logout", "--data", dir, "--user", "U"); !strings.Contains(string(said), "1 logins of U have ended") {
+		t.Errorf("logout says %s", said)
+	}
+	run(2, nil, "logout", "--data", dir)
+	run(2, nil, "logout", "--data", dir, "--user", "nobody")
+	run(2, nil, "logout", "--data", filepath.Join(t.TempDir(), "none"), "--user", "u")
 	stream, _ := run(0, nil, "export", dir)
 	run(0, stream, "import", moved)
 	run(0, nil, "fsck", "--data", moved)

@@ -1,6 +1,7 @@
 package jserve
 
 import (
+	"crypto/pbkdf2"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -21,6 +22,7 @@ type account struct {
 	email    string
 	password [sha256.Size]byte // hashed, so that comparing takes the same time for any length
 	quota    int64             // below 0: unlimited
+	login    string            // of those who show the password itself; another after each change of it
 }
 
 // accounts indexes users by the names they may sign in with.
@@ -56,7 +58,7 @@ func (c *call) signIn() error {
 	if password && c.walled() {
 		return errGuessing
 	}
-	if c.user = c.authenticate(header); c.user != nil {
+	if c.user, c.session = c.authenticate(header); c.user != nil {
 		return nil
 	}
 	if password {
@@ -65,8 +67,9 @@ func (c *call) signIn() error {
 	return errBadCredentials
 }
 
-// authenticate returns the account that an Authorization header proves, or nil.
-func (s *Server) authenticate(header string) *account {
+// authenticate returns the account that an Authorization header proves, or nil, and
+// the login that it does so by.
+func (s *Server) authenticate(header string) (user *account, session string) {
 	scheme, rest, _ := strings.Cut(header, " ")
 	switch {
 	case strings.EqualFold(scheme, "Bearer"):
@@ -74,20 +77,56 @@ func (s *Server) authenticate(header string) *account {
 	case strings.EqualFold(scheme, "Basic"):
 		name, password, err := parseBasic(rest)
 		if err != nil {
-			return nil
+			return nil, ""
 		}
-		return s.checkPassword(name, password)
+		if user = s.checkPassword(name, password); user != nil {
+			session = user.login
+		}
+		return user, session
 	}
-	return nil
+	return nil, ""
 }
 
-// bearer returns the account of an access token that has not expired, or nil.
-func (s *Server) bearer(token string) *account {
+// bearer returns the account of an access token that has not expired, or nil, and
+// its session. A token ends with its session, too.
+func (s *Server) bearer(token string) (user *account, session string) {
 	c, err := s.login.keys.verify(strings.TrimSpace(token), tokenAccess)
 	if err != nil || s.cfg.Now().Unix() >= c.Expires {
-		return nil
+		return nil, ""
 	}
-	return s.users[store.Fold(c.User)]
+	if user = s.users[store.Fold(c.User)]; user == nil || !s.store.HasSession(c.Session) {
+		return nil, ""
+	}
+	return user, c.Session
+}
+
+// lasts tells whether a login of an account is still good: a session, or the password.
+func (s *Server) lasts(user *account, session string) bool {
+	return session == user.login || s.store.HasSession(session)
+}
+
+// passwordRounds makes it slow to try passwords with what a store keeps of one. That
+// it keeps nothing better is for those who use a password twice: the store itself is
+// open to whoever can read it.
+const passwordRounds = 20_000
+
+// endOldLogins ends the logins of an account whose password has changed since the
+// store was last served.
+func (s *Server) endOldLogins(user *account, password string) error {
+	var failed error
+	salt, ended, err := s.store.PasswordIs(user.name, func(salt []byte) []byte {
+		digest, err := pbkdf2.Key(sha256.New, password, salt, passwordRounds, sha256.Size)
+		failed = errors.Join(failed, err)
+		return digest
+	})
+	if err := errors.Join(failed, err); err != nil {
+		return err
+	}
+	if ended > 0 {
+		s.cfg.Log.Info("the password has changed: all logins have ended", "user", user.name, "logins", ended)
+	}
+	user.login = "password " + hexString(mac(s.login.keys.form, "login", user.name, string(salt)))
+	return nil
 }
 
 // hasPassword compares in constant time; a nil account costs the same and has none.

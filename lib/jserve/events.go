@@ -19,7 +19,7 @@ import (
 
 // Limits on what those who listen for events may cost.
 const (
-	maxListeners  = 100                // connections, of all accounts together
+	maxListeners  = 100                // connections of one account
 	maxWaiting    = 256                // messages that wait for one of them; who falls further behind is cut off
 	maxMessage    = 4 << 10            // bytes that a client may send at once
 	eventTokenTTL = time.Hour          // a connection lives on beyond it
@@ -37,6 +37,7 @@ var (
 	errServerEnds = errors.New(serverStops)
 	errNoHello    = errors.New("nothing was subscribed to")
 	errSilent     = errors.New("no answer to a ping")
+	errLoggedOut  = errors.New("the login has ended")
 	errTooMany    = &failure{status: http.StatusServiceUnavailable, text: "Too many connections listen for events"}
 )
 
@@ -47,6 +48,8 @@ type announcer struct {
 	life  context.Context // ends with the server
 	end   context.CancelCauseFunc
 	wg    sync.WaitGroup // one for each listener
+
+	pings time.Duration // between two of them; set before there are listeners
 
 	mu        sync.Mutex
 	last      string                 // id of the newest event; guarded by mu, as all that follows
@@ -62,7 +65,7 @@ type listener struct {
 }
 
 func (a *announcer) open(st *store.Store) {
-	a.store, a.last, a.listeners = st, newUUID(), make(map[*listener]struct{})
+	a.store, a.pings, a.last, a.listeners = st, pingEvery, newUUID(), make(map[*listener]struct{})
 	a.life, a.end = context.WithCancelCause(context.Background())
 }
 
@@ -82,7 +85,13 @@ func (a *announcer) close() {
 func (a *announcer) join(user string) (*listener, context.Context, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.life.Err() != nil || len(a.listeners) >= maxListeners {
+	others := 0 // of the same account: none takes the place of another's
+	for l := range a.listeners {
+		if l.user == user {
+			others++
+		}
+	}
+	if a.life.Err() != nil || others >= maxListeners {
 		return nil, nil, errTooMany
 	}
 	l := &listener{user: user, waiting: make(chan []byte, maxWaiting)}
@@ -233,7 +242,7 @@ func (c *call) eventToken() error {
 	if !c.user.isCalled(p[0]) {
 		return errBadCredentials
 	}
-	token, err := c.login.keys.sign(claims{Kind: tokenEvents, User: c.user.name, ID: randomID(), Expires: c.cfg.Now().Add(eventTokenTTL).Unix()})
+	token, err := c.login.keys.sign(claims{Kind: tokenEvents, User: c.user.name, Session: c.session, ID: randomID(), Expires: c.cfg.Now().Add(eventTokenTTL).Unix()})
 	if err != nil {
 		return err
 	}
@@ -254,7 +263,7 @@ func (c *call) events() error {
 	}
 	shown, err := c.login.keys.verify(p[1].Name, tokenEvents)
 	user := c.users[store.Fold(shown.User)]
-	if err != nil || c.cfg.Now().Unix() >= shown.Expires || user == nil || !user.isCalled(p[0]) {
+	if err != nil || c.cfg.Now().Unix() >= shown.Expires || user == nil || !user.isCalled(p[0]) || !c.lasts(user, shown.Session) {
 		return errBadCredentials
 	}
 	l, life, err := c.announcer.join(user.name)
@@ -271,6 +280,7 @@ func (c *call) events() error {
 		return conn.CloseNow() // rules count the bytes of bodies, and here are none
 	}
 	conn.SetReadLimit(maxMessage)
+	c.user, c.session = user, shown.Session
 	c.converse(conn, l, life)
 	return nil
 }
@@ -285,7 +295,7 @@ func (c *call) converse(conn *websocket.Conn, l *listener, life context.Context)
 	defer hangUp()
 	defer context.AfterFunc(life, func() { time.AfterFunc(farewell, hangUp) })()
 	wg.Go(func() { l.end(c.hear(talk, conn, l)) })
-	wg.Go(func() { l.end(keepAlive(life, talk, conn)) })
+	wg.Go(func() { l.end(c.keepAlive(life, talk, conn)) })
 	for life.Err() == nil {
 		select {
 		case message := <-l.waiting:
@@ -304,16 +314,16 @@ func (c *call) converse(conn *websocket.Conn, l *listener, life context.Context)
 		_ = conn.Close(websocket.StatusGoingAway, serverStops)
 	case errors.Is(cause, errFarBehind):
 		_ = conn.Close(websocket.StatusPolicyViolation, farBehind)
-	case errors.Is(cause, errNotUnderstood), errors.Is(cause, errNoHello):
+	case errors.Is(cause, errNotUnderstood), errors.Is(cause, errNoHello), errors.Is(cause, errLoggedOut):
 		_ = conn.Close(websocket.StatusPolicyViolation, cause.Error())
 	default:
 		_ = conn.CloseNow()
 	}
 }
 
-// keepAlive finds out when a client is gone without a word.
-func keepAlive(life, talk context.Context, conn *websocket.Conn) error {
-	tick := time.NewTicker(pingEvery)
+// keepAlive finds out when a client is gone without a word, or its login is.
+func (c *call) keepAlive(life, talk context.Context, conn *websocket.Conn) error {
+	tick := time.NewTicker(c.announcer.pings)
 	defer tick.Stop()
 	for {
 		select {
@@ -326,6 +336,9 @@ func keepAlive(life, talk context.Context, conn *websocket.Conn) error {
 		cancel()
 		if err != nil {
 			return fmt.Errorf("%w: %w", errSilent, err)
+		}
+		if !c.lasts(c.user, c.session) {
+			return errLoggedOut
 		}
 	}
 }

@@ -299,6 +299,13 @@ func TestEventListenersAreBounded(t *testing.T) {
 	if err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("one listener too many: %v", err)
 	}
+	// Another account has listeners of its own.
+	theirs := w.as(w.legacyLogIn("other", "pass"), "GET", "/rest/token/other/createToken").xml(t).text("authToken")
+	conn, _, err := websocket.Dial(t.Context(), w.url+"/ws/other/"+theirs, &websocket.DialOptions{HTTPClient: w.http})
+	if err != nil {
+		t.Fatalf("another account cannot listen: %v", err)
+	}
+	_ = conn.CloseNow()
 }
 
 // stuckConn is a connection that takes nothing any more once it is stuck.

@@ -284,7 +284,7 @@ func (c *call) loginToken() error {
 	if c.walled() {
 		return errGuessing
 	}
-	if c.user = c.authenticate(c.r.Header.Get("Authorization")); c.user == nil {
+	if c.user, _ = c.authenticate(c.r.Header.Get("Authorization")); c.user == nil {
 		c.missed()
 		return errBadCredentials
 	}
@@ -312,7 +312,7 @@ func (c *call) loginToken() error {
 func (c *call) userInfo() error {
 	c.stats.count("userinfo")
 	scheme, rest, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
-	user := c.bearer(rest)
+	user, _ := c.bearer(rest)
 	if !strings.EqualFold(scheme, "Bearer") || user == nil {
 		return c.refuse(http.StatusUnauthorized, "invalid_token", "Token verification failed")
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
@@ -13,6 +14,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
+
+	"jottatools/lib/jserve/store"
 )
 
 const (
@@ -239,8 +244,8 @@ func TestRefresh(t *testing.T) {
 	// Reuse kills the family, and only that.
 	w.oauthFails(w.refresh(second.RefreshToken), 400, "invalid_grant", "Stale token")
 	w.oauthFails(w.refresh(fourth.RefreshToken), 400, "invalid_grant", "Session doesn't have required client")
-	if a := w.as(fourth.AccessToken, "GET", "/jfs/user01"); a.status != 200 {
-		t.Errorf("access token of a family that is dead: %d, want 200 until it expires", a.status)
+	if a := w.as(fourth.AccessToken, "GET", "/jfs/user01"); a.status != 401 {
+		t.Errorf("access token of a family that is dead: %d", a.status)
 	}
 	w.refresh(other.RefreshToken).tokens(t)
 
@@ -267,6 +272,116 @@ func TestLogout(t *testing.T) {
 	w.want(200, "GET", path+"logout?id_token_hint="+tokens.IDToken)
 	w.oauthFails(w.refresh(tokens.RefreshToken), 400, "invalid_grant", "Session doesn't have required client")
 	w.oauthFails(w.form(path+"logout", "", url.Values{"refresh_token": {"x"}}), 400, "invalid_request", "")
+}
+
+// What a login has been given dies with it: nothing is good until it expires.
+func TestTokensDieWithTheirSession(t *testing.T) {
+	w := newWorld(t)
+	w.srv.announcer.pings = 10 * time.Millisecond
+	tokens, other := w.logIn(), w.logIn()
+	userInfo := "/auth/realms/jottacloud/protocol/openid-connect/userinfo"
+	event := w.as(tokens.AccessToken, "GET", "/rest/token/user01/createToken").xml(t).text("authToken")
+	conn, _, err := websocket.Dial(t.Context(), w.url+"/ws/user01/"+event, &websocket.DialOptions{HTTPClient: w.http})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	listener := &ear{t, conn}
+	for _, path := range []string{"/jfs/user01", userInfo} {
+		if a := w.as(tokens.AccessToken, "GET", path); a.status != 200 {
+			t.Fatalf("%s: %d", path, a.status)
+		}
+	}
+	if a := w.form("/auth/realms/jottacloud/protocol/openid-connect/revoke", "", url.Values{"token": {tokens.RefreshToken}}); a.status != 200 {
+		t.Fatalf("revoke: %d", a.status)
+	}
+	for _, path := range []string{"/jfs/user01", userInfo} {
+		if a := w.as(tokens.AccessToken, "GET", path); a.status != 401 {
+			t.Errorf("%s after the end: %d", path, a.status)
+		}
+		if a := w.as(other.AccessToken, "GET", path); a.status != 200 {
+			t.Errorf("%s of another login: %d", path, a.status)
+		}
+	}
+	if _, resp, err := websocket.Dial(t.Context(), w.url+"/ws/user01/"+event, &websocket.DialOptions{HTTPClient: w.http}); err == nil || resp == nil || resp.StatusCode != 401 {
+		t.Errorf("listening with a token of the login: %v", err)
+	}
+	if got := listener.ends(); got.Reason != errLoggedOut.Error() {
+		t.Errorf("who listened already is told %v", got)
+	}
+}
+
+// Another password ends all that was gained with the old one, and nobody else's.
+func TestChangedPasswordEndsLogins(t *testing.T) {
+	dir := t.TempDir()
+	serve := func(password string) *world {
+		return newWorld(t, func(c *Config) {
+			c.Dir, c.Users = dir, []User{{Name: "user01", Password: password}, {Name: "other", Password: "pass"}}
+		})
+	}
+	w := serve("secret")
+	tokens, pending := w.logIn(), w.loginToken()
+	byPassword := w.eventURL(t)
+	theirs := w.legacyLogIn("other", "pass")
+	reopen := func(password string) {
+		t.Helper()
+		if err := w.srv.Close(); err != nil {
+			t.Fatal(err)
+		}
+		w = serve(password)
+	}
+	listens := func() bool {
+		conn, _, err := websocket.Dial(t.Context(), w.url+byPassword[strings.Index(byPassword, "/ws/"):], &websocket.DialOptions{HTTPClient: w.http})
+		if err == nil {
+			_ = conn.CloseNow()
+		}
+		return err == nil
+	}
+	reopen("secret")
+	if a := w.as(tokens.AccessToken, "GET", "/jfs/user01"); a.status != 200 || !listens() {
+		t.Errorf("with the same password: %d", a.status)
+	}
+	reopen("another")
+	if a := w.as(tokens.AccessToken, "GET", "/jfs/user01"); a.status != 401 {
+		t.Errorf("access token after the change: %d", a.status)
+	}
+	w.oauthFails(w.refresh(tokens.RefreshToken), 400, "invalid_grant", "Session doesn't have required client")
+	w.oauthFails(w.exchange(pending), 401, "invalid_grant", "")
+	if listens() {
+		t.Error("an event token that the old password got is still good")
+	}
+	if a := w.as(theirs, "GET", "/jfs/other"); a.status != 200 {
+		t.Errorf("another account: %d", a.status)
+	}
+	reopen("secret") // the old password does not bring the old logins back
+	if a := w.as(tokens.AccessToken, "GET", "/jfs/user01"); a.status != 401 {
+		t.Errorf("access token once the password is the old one again: %d", a.status)
+	}
+}
+
+// legacyLogIn logs in by password and returns the access token.
+func (w *world) legacyLogIn(user, password string) string {
+	w.t.Helper()
+	a := w.form("/auth/v1/token", builtInClient, url.Values{"grant_type": {"PASSWORD"}, "username": {user}, "password": {password}})
+	return a.tokens(w.t).AccessToken
+}
+
+// Logging in again and again costs nobody but oneself.
+func TestLoginsOfOneAccount(t *testing.T) {
+	w := newWorld(t)
+	tokens := w.logIn()
+	ticket := w.loginToken()
+	for i := range 1100 {
+		w.clock.Add(1)
+		err := errors.Join(
+			w.srv.store.BeginSession(store.Session{ID: fmt.Sprint(i), User: "other"}),
+			w.srv.store.AddTicket(fmt.Sprint(i), store.Ticket{User: "other", Expires: w.clock.Load() + 100_000}))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.refresh(tokens.RefreshToken).tokens(t)
+	w.exchange(ticket).tokens(t)
 }
 
 // browser keeps cookies and does not follow what leads away.

@@ -130,6 +130,11 @@ func New(cfg Config) (*Server, error) {
 	if err := s.login.open(st, cfg.TokenTTL); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
+	for _, u := range cfg.Users {
+		if err := s.endOldLogins(users[store.Fold(u.Name)], u.Password); err != nil {
+			return nil, errors.Join(err, st.Close())
+		}
+	}
 	s.announcer.open(st)
 	s.trouble.setRules(rules, cfg.Seed)
 	s.trouble.setPace(cfg.Latency, cfg.Rate)
@@ -174,11 +179,12 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 // call is one request on its way through the server.
 type call struct {
 	*Server
-	w     *response
-	r     *http.Request
-	body  *requestBody // what r.Body began as
-	user  *account
-	realm string // of a login; empty elsewhere
+	w       *response
+	r       *http.Request
+	body    *requestBody // what r.Body began as
+	user    *account
+	session string // the login that user came by
+	realm   string // of a login; empty elsewhere
 }
 
 // ServeHTTP implements http.Handler.

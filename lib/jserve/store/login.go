@@ -22,12 +22,12 @@ var (
 var (
 	bucketTickets  = []byte("tickets")  // SHA-256 of the secret → Ticket
 	bucketSessions = []byte("sessions") // id → Session
-	bucketLogin    = []byte("login")    // the key; not in meta, which exports carry along
+	bucketLogin    = []byte("login")    // the key, and a proof of each account's password; not in meta, which exports carry along
 	keyLogin       = []byte("key")
 )
 
-// Logins that a store keeps at most. Beyond it the one that was not used for the
-// longest time goes.
+// Logins that an account has at most. Beyond it the one that was not used for the
+// longest time goes. So none costs another account its login.
 const (
 	maxTickets  = 1000
 	maxSessions = 1000
@@ -100,7 +100,9 @@ func (s *Store) AddTicket(secret string, ticket Ticket) error {
 		if err != nil {
 			return err
 		}
-		err = trim(b, maxTickets-1, func(old *Ticket) (int64, bool) { return old.Expires, old.Expires <= t.now })
+		_, err = trim(b, maxTickets-1, func(old *Ticket) record {
+			return record{at: old.Expires, dead: old.Expires <= t.now, counts: Fold(old.User) == Fold(ticket.User)}
+		})
 		if err != nil {
 			return err
 		}
@@ -175,7 +177,10 @@ func (t *tx) beginSession(session Session) error {
 	if err != nil {
 		return err
 	}
-	if err := trim(b, maxSessions-1, func(old *Session) (int64, bool) { return old.Used, false }); err != nil {
+	_, err = trim(b, maxSessions-1, func(old *Session) record {
+		return record{at: old.Used, counts: Fold(old.User) == Fold(session.User)}
+	})
+	if err != nil {
 		return err
 	}
 	session.Used = t.now
@@ -230,33 +235,126 @@ func (s *Store) EndSession(id string) error {
 	return s.update(func(t *tx) error { return t.endSession(id) })
 }
 
-// trim removes the records that age calls dead, and of the rest the oldest until
-// at most limit are left.
-func trim[T any](b *bolt.Bucket, limit int, age func(*T) (at int64, dead bool)) error {
+// HasSession tells whether a session has not ended.
+func (s *Store) HasSession(id string) bool { return id != "" && s.hasLogin(bucketSessions, []byte(id)) }
+
+// EndLogins forgets all sessions and tickets of an account, and what PasswordIs knows
+// of it, and returns how many sessions there were.
+func (s *Store) EndLogins(user string) (ended int, err error) {
+	err = s.update(func(t *tx) (err error) {
+		ended, err = t.endLogins(user)
+		return err
+	})
+	return ended, err
+}
+
+func (t *tx) endLogins(user string) (ended int, err error) {
+	sessions, err := t.logins(bucketSessions)
+	if err != nil {
+		return 0, err
+	}
+	tickets, err := t.logins(bucketTickets)
+	if err != nil {
+		return 0, err
+	}
+	proofs, err := t.logins(bucketLogin)
+	if err != nil {
+		return 0, err
+	}
+	ended, err = trim(sessions, maxSessions, func(old *Session) record { return record{dead: Fold(old.User) == Fold(user)} })
+	if err != nil {
+		return 0, err
+	}
+	_, err = trim(tickets, maxTickets, func(old *Ticket) record { return record{dead: Fold(old.User) == Fold(user)} })
+	return ended, errors.Join(err, proofs.Delete(proofKey(user)))
+}
+
+// proof tells a password from others without being it.
+type proof struct {
+	Salt   []byte `json:"salt"`
+	Digest []byte `json:"digest"` // of the salt and the password
+}
+
+func proofKey(user string) []byte { return []byte("password/" + Fold(user)) }
+
+// PasswordIs ends all logins of an account whose password is another than when
+// PasswordIs was last called for it, and returns how many sessions that were. digest
+// makes a digest of the password with a salt, and must be slow to try. The salt it
+// returns is another after each change, and after EndLogins.
+func (s *Store) PasswordIs(user string, digest func(salt []byte) []byte) (salt []byte, ended int, err error) {
+	var known proof
+	err = s.view(func(t *tx) error {
+		b := t.entries.Tx().Bucket(bucketLogin)
+		if b == nil {
+			return nil
+		}
+		if value := b.Get(proofKey(user)); value != nil {
+			return json.Unmarshal(value, &known)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("logins of %s: %w", user, err)
+	}
+	if known.Salt != nil && subtle.ConstantTimeCompare(known.Digest, digest(known.Salt)) == 1 {
+		return known.Salt, 0, nil
+	}
+	next := proof{Salt: make([]byte, 16)}
+	rand.Read(next.Salt) // never fails
+	next.Digest = digest(next.Salt)
+	err = s.update(func(t *tx) (err error) {
+		ended = 0
+		if known.Salt != nil {
+			if ended, err = t.endLogins(user); err != nil {
+				return err
+			}
+		}
+		b, err := t.logins(bucketLogin)
+		if err != nil {
+			return err
+		}
+		return putJSON(b, proofKey(user), next)
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("logins of %s: %w", user, err)
+	}
+	return next.Salt, ended, nil
+}
+
+// record is what trim has to know of one.
+type record struct {
+	at     int64
+	dead   bool // goes in any case
+	counts bool // counts towards the limit
+}
+
+// trim removes the records that are dead, and of those that count the oldest until
+// at most limit are left. It returns how many it has removed.
+func trim[T any](b *bolt.Bucket, limit int, judge func(*T) record) (removed int, err error) {
 	for {
 		var dead [][]byte
 		var oldest []byte
 		var oldestAt int64
 		live := 0
 		err := b.ForEach(func(key, value []byte) error {
-			record := new(T)
-			if err := json.Unmarshal(value, record); err != nil {
+			one := new(T)
+			if err := json.Unmarshal(value, one); err != nil {
 				return err
 			}
 			// Keys point into the database's pages, which a deletion may move.
-			at, gone := age(record)
-			switch {
-			case gone:
+			switch r := judge(one); {
+			case r.dead:
 				dead = append(dead, bytes.Clone(key))
-				return nil
-			case oldest == nil || at < oldestAt:
-				oldest, oldestAt = bytes.Clone(key), at
+			case r.counts:
+				if oldest == nil || r.at < oldestAt {
+					oldest, oldestAt = bytes.Clone(key), r.at
+				}
+				live++
 			}
-			live++
 			return nil
 		})
 		if err != nil {
-			return err
+			return removed, err
 		}
 		if live > limit {
 			dead = append(dead, oldest)
@@ -264,11 +362,12 @@ func trim[T any](b *bolt.Bucket, limit int, age func(*T) (at int64, dead bool)) 
 		}
 		for _, key := range dead {
 			if err := b.Delete(key); err != nil {
-				return err
+				return removed, err
 			}
+			removed++
 		}
 		if live <= limit {
-			return nil
+			return removed, nil
 		}
 	}
 }
