@@ -75,6 +75,7 @@ type options struct {
 	tlsCert, tlsKey, externalURL string
 	proxy, proxyReadyFile        string
 	quota                        int64
+	sharedDedup                  bool
 	tokenTTL, latency            time.Duration
 	faultOptions
 }
@@ -91,7 +92,8 @@ func main() {
 	f.StringVar(&o.password, "password", "", "the account's `PASSWORD`; better given in JSERVE_PASSWORD")
 	f.StringVar(&o.passwordFile, "password-file", "", "read the password from the first line of `FILE`")
 	f.StringVar(&o.users, "users", "", "serve the accounts in `FILE`, too: a line NAME:PASSWORD each")
-	f.Int64Var(&o.quota, "quota", 0, "let an account hold at most `BYTES`; 0 or -1: no limit")
+	f.Int64Var(&o.quota, "quota", 0, "let an account hold at most `BYTES`, old revisions and trash included; 0 or -1: no limit")
+	f.BoolVar(&o.sharedDedup, "shared-dedup", false, "give an account what another one has sent for its digest alone")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "speak TLS with the certificate in `FILE`")
 	f.StringVar(&o.tlsKey, "tls-key", "", "the certificate's key, in `FILE`")
 	f.StringVar(&o.externalURL, "external-url", "", "`URL` that clients reach the server by, if not what they ask for")
@@ -136,6 +138,7 @@ func run(ctx context.Context, env *command.Env, o options) error {
 		Dir: o.data, Users: users,
 		ExternalURL: o.externalURL, TokenTTL: o.tokenTTL, Latency: o.latency, Log: logger(env),
 		Rate: o.rate.Rate, Faults: string(o.faults), Seed: o.seed, AllowFaults: o.allow,
+		SharedDedup: o.sharedDedup,
 	})
 	if errors.Is(err, store.ErrInUse) {
 		return command.Exit(command.ExitBusy, err)

@@ -2,6 +2,7 @@ package jserve
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
@@ -34,6 +35,15 @@ type world struct {
 	http  *http.Client
 	clock *atomic.Int64 // Unix seconds
 	pid   int           // if the server is a process of its own
+
+	user, password string // user01 with its password if they are empty
+}
+
+// with is the same server, for another account.
+func (w *world) with(user, password string) *world {
+	other := *w
+	other.user, other.password = user, password
+	return &other
 }
 
 // epoch is when every test begins.
@@ -76,7 +86,7 @@ type answer struct {
 	body   string
 }
 
-// send makes one request as user01. Headers are names and values in turn.
+// send makes one request with the account's password. Headers are names and values in turn.
 func (w *world) send(method, path string, body io.Reader, headers ...string) answer {
 	w.t.Helper()
 	a, err := w.try(method, path, body, headers...)
@@ -95,7 +105,7 @@ func (w *world) try(method, path string, body io.Reader, headers ...string) (a a
 	if err != nil {
 		return a, err
 	}
-	req.SetBasicAuth("user01", "secret")
+	req.SetBasicAuth(cmp.Or(w.user, "user01"), cmp.Or(w.password, "secret"))
 	for i := 0; i+1 < len(headers); i += 2 {
 		if headers[i] == "Host" {
 			req.Host = headers[i+1]

@@ -153,7 +153,7 @@ func (l *childList) end() {
 
 // userDocument writes an account with its devices.
 func (c *call) userDocument(d *document, e *store.Entry) error {
-	u, err := c.store.Usage(e.ID)
+	used, err := c.used(e)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (c *call) userDocument(d *document, e *store.Entry) error {
 	d.leaf("capacity", number(c.user.quota))
 	d.leaf("max-devices", "-1")
 	d.leaf("max-mobile-devices", "-1")
-	d.leaf("usage", number(u.Bytes))
+	d.leaf("usage", number(used))
 	d.leaf("read-locked", "false")
 	d.leaf("write-locked", "false")
 	d.leaf("quota-write-locked", "false")
@@ -185,6 +185,16 @@ func (c *call) userDocument(d *document, e *store.Entry) error {
 	d.close("devices")
 	d.close("user")
 	return nil
+}
+
+// used is how much an account uses: of its quota, so that what is left is what it may
+// still send, or what its live files hold if there is no quota.
+func (c *call) used(e *store.Entry) (int64, error) {
+	if c.user.quota >= 0 {
+		return c.store.Held(c.user.name)
+	}
+	u, err := c.store.Usage(e.ID)
+	return u.Bytes, err
 }
 
 func (a *account) accountType() string {
@@ -267,7 +277,7 @@ func (c *call) customer() error {
 	if err != nil {
 		return err
 	}
-	u, err := c.store.Usage(e.ID)
+	used, err := c.used(&e)
 	if err != nil {
 		return err
 	}
@@ -294,6 +304,6 @@ func (c *call) customer() error {
 		IOSHash           string  `json:"ios_hash"`
 	}{
 		Username: c.user.name, Email: c.user.email, Name: c.user.name, CountryCode: "NO", LanguageCode: "en", BrandCode: "jotta",
-		AccountType: kind, SubscriptionType: kind, Usage: u.Bytes, Quota: c.user.quota,
+		AccountType: kind, SubscriptionType: kind, Usage: used, Quota: c.user.quota,
 	})
 }

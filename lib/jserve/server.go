@@ -59,6 +59,9 @@ type Config struct {
 	// docs/jserve.md, and Seed decides which ones do.
 	Faults string
 	Seed   uint64
+	// SharedDedup gives an account the contents of others for their digests alone.
+	// Without it, an account has to have sent a content before it gets it so.
+	SharedDedup bool
 	// AllowFaults lets any account change those while the server runs, at
 	// /_jserve/faults.
 	AllowFaults bool
@@ -111,7 +114,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := store.Open(cfg.Dir, store.Options{Now: cfg.Now})
+	st, err := store.Open(cfg.Dir, store.Options{Now: cfg.Now, SharedDedup: cfg.SharedDedup})
 	if err != nil {
 		return nil, err
 	}

@@ -171,7 +171,7 @@ func (c *call) receive(token string, offset int64, body io.Reader) (store.Entry,
 		abort = c.body.abandon
 	}
 	return c.store.Receive(c.r.Context(), store.Delivery{
-		User: c.user.name, Token: token, Offset: offset, Quota: c.user.quota,
+		User: c.user.name, Token: token, Offset: offset,
 		Body: contentBody{body, &c.stats},
 		// The client has sent the same file again over another connection:
 		// this one is most likely dead, and must not hold up the other.

@@ -337,30 +337,115 @@ func TestReplacedTarget(t *testing.T) {
 	}
 }
 
+// The quota is for all that an account has the server keep: old revisions, trash, and
+// what was announced and is not there yet.
 func TestQuota(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Users[0].Quota = 10 })
-	w.put("/Jotta/Archive/f", "12345678")
-	if got := w.announce("/Jotta/Archive/g", "abc", nil); got.status != 460 {
-		t.Errorf("allocate beyond the quota = %d, want 460", got.status)
+	full := func(path, content string) {
+		t.Helper()
+		if got := w.announce("/Jotta/Archive/"+path, content, nil); got.status != 460 {
+			t.Errorf("%s with %q = %d %s, want 460", path, content, got.status, got.body)
+		}
 	}
-	if got := w.announce("/Jotta/Archive/g", "12345678", nil); got.status != 460 {
-		t.Errorf("known content beyond the quota = %d, want 460", got.status)
+	uses := func(want string) {
+		t.Helper()
+		u := w.want(200, "GET", "/jfs/user01").xml(t)
+		if u.text("capacity") != "10" || u.text("usage") != want || u.text("account-type") != "free" {
+			t.Errorf("account: capacity %s, usage %s, want %s, type %s", u.text("capacity"), u.text("usage"), want, u.text("account-type"))
+		}
+		if c := w.want(200, "GET", "/account/v1/customer").body; !strings.Contains(c, `"usage":`+want+`,"quota":10,`) {
+			t.Errorf("customer: %s", c)
+		}
 	}
-	w.put("/Jotta/Archive/f", "123456789a") // replaces 8 of them
-	u := w.want(200, "GET", "/jfs/user01").xml(t)
-	if u.text("capacity") != "10" || u.text("usage") != "10" || u.text("account-type") != "free" {
-		t.Errorf("account: capacity %s, usage %s, type %s", u.text("capacity"), u.text("usage"), u.text("account-type"))
+	w.put("/Jotta/Archive/f", "1234")
+	full("g", "1234567")
+	full("f", "1234567") // the old revision stays
+	w.put("/Jotta/Archive/f", "12345")
+	uses("9")
+	full("g", "12345") // known content
+	if a := w.send("POST", "/jfs/user01/Jotta/Archive/f?cp=/user01/Jotta/Archive/g", nil); a.status != 460 {
+		t.Errorf("copy = %d", a.status)
 	}
-	// Two uploads that only fit one by one.
-	w.post("/Jotta/Archive/f?dl=true")
-	a := w.announce("/Jotta/Archive/a", "aaaaaa", nil).allocation(t)
-	b := w.announce("/Jotta/Archive/b", "bbbbbb", nil).allocation(t)
-	for i, tt := range []struct {
-		url, content string
-		status       int
-	}{{a.UploadURL, "aaaaaa", 200}, {b.UploadURL, "bbbbbb", 460}} {
-		if got := w.send("POST", tt.url, strings.NewReader(tt.content)); got.status != tt.status {
-			t.Errorf("upload %d = %d, want %d", i, got.status, tt.status)
+	if a := w.send("POST", "/jfs/user01/Jotta/Archive/g?cphash="+sum("12345"), nil, "JSize", "5"); a.status != 460 {
+		t.Errorf("cphash = %d", a.status)
+	}
+	w.post("/Jotta/Archive/f?mv=/user01/Jotta/Archive/m") // takes no more room
+	w.post("/Jotta/Archive/m?dl=true")
+	uses("9")
+	full("g", "ab")
+	w.want(200, "POST", "/files/v1/purge_trash")
+	w.put("/Jotta/Archive/g", "abcd") // at once, though not all may have been freed
+	uses("4")
+
+	// Nothing has come of it yet, but it may.
+	announced := w.announce("/Jotta/Archive/h", "123456", nil).allocation(t)
+	uses("10")
+	full("i", "x")
+	w.announce("/Jotta/Archive/h", "123456", nil).allocation(t) // the same once more
+	uses("10")
+	if got := w.send("POST", announced.UploadURL, strings.NewReader("123456")); got.status != 200 {
+		t.Errorf("upload of what fits = %d", got.status)
+	}
+	uses("10")
+	w.post("/Jotta/Archive/h?rm=true")
+	w.announce("/Jotta/Archive/h", "12345", nil).allocation(t)
+	w.announce("/Jotta/Archive/h", "123456", nil).allocation(t) // replaces it
+	uses("10")
+	w.clock.Add(8 * 24 * 3600)
+	if err := w.srv.store.Tidy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	uses("4") // it was given up
+}
+
+// An account gets nothing for a digest that another one knows the content of, unless the
+// server is told so; it is stored once all the same.
+func TestDeduplicationAmongAccounts(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		w := newWorld(t, func(c *Config) { c.SharedDedup = shared })
+		const secret = "what is mine is mine"
+		w.put("/Jotta/Archive/mine", secret)
+		theirs := w.with("other", "pass")
+		got := theirs.announce("/Jotta/Archive/f", secret, nil).allocation(t)
+		if want := map[bool]string{false: "INCOMPLETE", true: "COMPLETED"}[shared]; got.State != want {
+			t.Errorf("shared %t: allocate by digest answers %s, want %s", shared, got.State, want)
+		}
+		if a := theirs.send("POST", "/jfs/other/Jotta/Archive/g?cphash="+sum(secret), nil, "JSize", fmt.Sprint(len(secret))); (a.status == 200) != shared {
+			t.Errorf("shared %t: cphash = %d", shared, a.status)
+		}
+		if a := theirs.send("GET", "/jfs/other/Jotta/Archive/f?mode=bin", nil); (a.status == 200) != shared {
+			t.Errorf("shared %t: download = %d %s", shared, a.status, a.body)
+		}
+		if shared {
+			continue
+		}
+		if a := theirs.send("POST", got.UploadURL, strings.NewReader(secret[:len(secret)-1]+"!")); a.status != 421 {
+			t.Errorf("upload of something else = %d", a.status)
+		}
+		// Once it has sent it, it is its own: copies are for nothing, and the server has one.
+		theirs.put("/Jotta/Archive/f", secret)
+		if got := theirs.announce("/Jotta/Archive/h", secret, nil).allocation(t); got.State != "COMPLETED" {
+			t.Errorf("of one's own: %s", got.State)
+		}
+		if n, err := w.srv.store.Count(); err != nil || n.Blobs != 1 {
+			t.Errorf("%d contents are stored, want 1; %v", n.Blobs, err)
+		}
+		// It lasts as long as there is a revision of it, and no longer.
+		theirs.want(200, "POST", "/jfs/other/Jotta/Archive/f?rm=true")
+		theirs.want(200, "POST", "/jfs/other/Jotta/Archive/h?dl=true")
+		if got := theirs.announce("/Jotta/Archive/i", secret, nil).allocation(t); got.State != "COMPLETED" {
+			t.Errorf("of one's own, in the trash: %s", got.State)
+		}
+		theirs.want(200, "POST", "/jfs/other/Jotta/Archive/i?rm=true")
+		theirs.want(200, "POST", "/files/v1/purge_trash")
+		if err := w.srv.store.Tidy(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := theirs.announce("/Jotta/Archive/j", secret, nil).allocation(t); got.State != "INCOMPLETE" {
+			t.Errorf("of what is gone for good: %s", got.State)
+		}
+		if w.want(200, "GET", "/jfs/user01/Jotta/Archive/mine?mode=bin").body != secret {
+			t.Error("the content of the first is gone")
 		}
 	}
 }

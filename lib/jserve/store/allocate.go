@@ -145,9 +145,11 @@ func (s *Store) AllocateRaw(user string, p Path, c Content, length int64) (Alloc
 }
 
 func (s *Store) allocate(fn func(*tx) (Allocation, error)) (a Allocation, err error) {
-	err = s.update(func(t *tx) (err error) {
-		a, err = fn(t)
-		return err
+	err = s.makingRoom(func() error {
+		return s.update(func(t *tx) (err error) {
+			a, err = fn(t)
+			return err
+		})
 	})
 	if err == nil && a.Token != "" && a.State == Incomplete {
 		a.Received = s.received(a.Token)
@@ -158,9 +160,6 @@ func (s *Store) allocate(fn func(*tx) (Allocation, error)) (a Allocation, err er
 // settle puts the content at n if no bytes are needed for it.
 func (t *tx) settle(user ID, n *Node, c *Content) (bool, error) {
 	if current := n.Current(); c.same(current) && t.known(c.MD5, c.Size) {
-		if err := t.checkQuota(user, n, c.Size, c.Quota); err != nil {
-			return false, err
-		}
 		before := *current
 		c.apply(current, false, t.now)
 		switch {
@@ -174,7 +173,7 @@ func (t *tx) settle(user ID, n *Node, c *Content) (bool, error) {
 		}
 		return true, t.note(ChangeContent, n.ID, "")
 	}
-	if !t.known(c.MD5, c.Size) {
+	if !t.proven(user, c.MD5, c.Size) {
 		return false, nil
 	}
 	r := Revision{Size: c.Size, MD5: c.MD5, Updated: t.now}
@@ -196,9 +195,8 @@ func (t *tx) resume(parents []Node, n *Node, c *Content) (Allocation, error) {
 
 // announce adds an unfinished revision with a target.
 func (t *tx) announce(parents []Node, n *Node, c *Content) (Allocation, error) {
-	if err := t.checkQuota(parents[0].ID, n, c.Size, c.Quota); err != nil {
-		return Allocation{}, err
-	}
+	user := parents[0].ID
+	held := t.holds(user)
 	state := Incomplete
 	if latest := n.Latest(); latest != nil && latest.State == Corrupt && latest.MD5 == c.MD5 {
 		state = Corrupt
@@ -208,12 +206,16 @@ func (t *tx) announce(parents []Node, n *Node, c *Content) (Allocation, error) {
 	}
 	r := Revision{State: Incomplete, Size: c.Size, MD5: c.MD5, Updated: t.now, token: newToken()}
 	c.apply(&r, true, t.now)
-	u := upload{node: n.ID, user: parents[0].ID, size: c.Size, md5: c.MD5, allocated: t.now, echo: c.Echo}
+	u := upload{node: n.ID, user: user, size: c.Size, md5: c.MD5, allocated: t.now, echo: c.Echo}
 	err := errors.Join(
-		t.drop(n.addRevision(r)),
+		t.drop(user, n.addRevision(r)),
 		t.put(n),
 		t.uploads.Put([]byte(r.token), appendUpload(nil, &u)),
+		t.hold(user, c.Size),
 	)
+	if err == nil {
+		err = t.fits(user, held, c.Quota)
+	}
 	return Allocation{Entry: entry(append(parents, *n)), State: state, Token: r.token}, err
 }
 
@@ -249,21 +251,30 @@ func (t *tx) dropUpload(r *Revision) error {
 	}
 	file := t.s.uploadFile(r.token)
 	t.after = append(t.after, func() { _ = os.Remove(file) }) // if it cannot, the next Open will
+	if u, err := decodeUpload(t.uploads.Get([]byte(r.token))); err == nil {
+		if err := t.hold(u.user, -u.size); err != nil {
+			return err
+		}
+	}
 	return t.uploads.Delete([]byte(r.token))
 }
 
 // Rehash makes the file at a path hold a content without any bytes being sent
 // (command cphash). ErrNoContent if that cannot be done. Source: docs/protocol.md, section 7.8.
 func (s *Store) Rehash(user string, p Path, c Content) (Entry, error) {
-	return s.change(func(t *tx) ([]Node, error) {
+	return s.growth(func(t *tx) ([]Node, error) {
 		unknown := fmt.Errorf("%w: /%s%s", ErrNoContent, user, p)
+		u, err := t.user(user)
+		if err != nil {
+			return nil, err
+		}
 		chain, err := t.resolve(user, p)
 		if err != nil && !errors.Is(err, ErrNoPath) {
 			return nil, err
 		}
 		// Nothing may be made or revived before it is sure to succeed.
 		here := err == nil && chain[len(chain)-1].Kind == KindFile && c.same(chain[len(chain)-1].Current())
-		if !here && !t.known(c.MD5, c.Size) {
+		if !here && !t.proven(u.ID, c.MD5, c.Size) {
 			return nil, unknown
 		}
 		if err == nil && chain[len(chain)-1].Kind != KindFile && chain[len(chain)-1].Deleted == 0 {

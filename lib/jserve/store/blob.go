@@ -98,20 +98,21 @@ func (t *tx) known(m MD5, size int64) bool {
 	return err == nil && fi.Mode().IsRegular() && fi.Size() == size
 }
 
-// ref counts one more revision with this content, whose file must be in place.
-func (t *tx) ref(m MD5, size int64) error {
+// ref counts one more revision of an account with this content, whose file must be
+// in place.
+func (t *tx) ref(user ID, m MD5, size int64) error {
 	if size == 0 {
 		return nil
 	}
-	return t.addRef(blobKey(m, size), 1)
+	return errors.Join(t.own(user, m, size, 1), t.addRef(blobKey(m, size), 1))
 }
 
 // unref counts one less, and hands the blob to the janitor after the last.
-func (t *tx) unref(m MD5, size int64) error {
+func (t *tx) unref(user ID, m MD5, size int64) error {
 	if size == 0 {
 		return nil
 	}
-	return t.addRef(blobKey(m, size), -1)
+	return errors.Join(t.own(user, m, size, -1), t.addRef(blobKey(m, size), -1))
 }
 
 func (t *tx) addRef(key []byte, delta int64) error {

@@ -14,6 +14,15 @@ func (s *Store) change(fn func(*tx) ([]Node, error)) (e Entry, err error) {
 	return s.changeBy(s.update, fn)
 }
 
+// growth is change for what may take an account beyond its quota.
+func (s *Store) growth(fn func(*tx) ([]Node, error)) (e Entry, err error) {
+	err = s.makingRoom(func() (err error) {
+		e, err = s.change(fn)
+		return err
+	})
+	return e, err
+}
+
 func (s *Store) changeBy(submit func(func(*tx) error) error, fn func(*tx) ([]Node, error)) (e Entry, err error) {
 	err = submit(func(t *tx) error {
 		chain, err := fn(t)
@@ -188,7 +197,7 @@ func (t *tx) remove(user, id ID) error {
 		return err
 	}
 	n.Parent, n.Deleted = limboID, 0
-	return t.insert(&n)
+	return errors.Join(t.insert(&n), t.removed.Put(idKey(id), idKey(user)))
 }
 
 // Move gives a file (command mv) or folder (mvDir; mv takes folders too) another
@@ -280,13 +289,17 @@ func (s *Store) CopyIntoTrash(user string, from, to Path, quota int64) (Entry, e
 			return err
 		}
 		r.State, r.token = Completed, ""
-		return errors.Join(t.ref(r.MD5, r.Size), t.drop(n.addRevision(r)), t.put(n))
+		held := t.holds(user)
+		if err := errors.Join(t.ref(user, r.MD5, r.Size), t.drop(user, n.addRevision(r)), t.put(n)); err != nil {
+			return err
+		}
+		return t.fits(user, held, quota)
 	})
 }
 
 // copy has add give the target its content.
 func (s *Store) copy(user string, from, to Path, quota int64, add func(*tx, ID, *Node, Revision, int64) error) (Entry, error) {
-	return s.change(func(t *tx) ([]Node, error) {
+	return s.growth(func(t *tx) ([]Node, error) {
 		chain, err := t.resolve(user, from)
 		if err != nil && !errors.Is(err, ErrNoPath) {
 			return nil, err
@@ -348,9 +361,7 @@ func (t *tx) ensureFile(user string, p Path) (parents []Node, n Node, err error)
 // addContent gives a file a new complete revision whose content is stored, and
 // takes the file out of the trash. Its folder must be live.
 func (t *tx) addContent(user ID, n *Node, r Revision, quota int64) error {
-	if err := t.checkQuota(user, n, r.Size, quota); err != nil {
-		return err
-	}
+	held := t.holds(user)
 	if n.Deleted != 0 {
 		if err := t.revive(user, n); err != nil {
 			return err
@@ -361,7 +372,10 @@ func (t *tx) addContent(user ID, n *Node, r Revision, quota int64) error {
 		return err
 	}
 	r.State, r.token = Completed, ""
-	if err := errors.Join(t.ref(r.MD5, r.Size), t.drop(n.addRevision(r))); err != nil {
+	if err := errors.Join(t.ref(user, r.MD5, r.Size), t.drop(user, n.addRevision(r))); err != nil {
+		return err
+	}
+	if err := t.fits(user, held, quota); err != nil {
 		return err
 	}
 	if err := errors.Join(t.put(n), t.addUsage(n.Parent, r.Size-before, r.Updated)); err != nil {
@@ -370,27 +384,12 @@ func (t *tx) addContent(user ID, n *Node, r Revision, quota int64) error {
 	return t.note(ChangeContent, n.ID, "")
 }
 
-// checkQuota tells whether the account may hold size bytes at n. quota < 0 means no limit.
-func (t *tx) checkQuota(user ID, n *Node, size, quota int64) error {
-	if quota < 0 {
-		return nil
-	}
-	var before int64
-	if n.Deleted == 0 {
-		before = n.currentSize()
-	}
-	if size > before && size-before > quota-t.usage(user).Bytes {
-		return fmt.Errorf("%w: %d of %d bytes used, %d more asked for", ErrQuota, t.usage(user).Bytes, quota, size-before)
-	}
-	return nil
-}
-
-// drop frees what revisions held that have been taken out of their node.
-func (t *tx) drop(revisions []Revision) error {
+// drop frees what revisions held that have been taken out of their node, of an account.
+func (t *tx) drop(user ID, revisions []Revision) error {
 	for i := range revisions {
 		r := &revisions[i]
 		if r.State == Completed {
-			if err := t.unref(r.MD5, r.Size); err != nil {
+			if err := t.unref(user, r.MD5, r.Size); err != nil {
 				return err
 			}
 		}

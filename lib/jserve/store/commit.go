@@ -19,10 +19,11 @@ type request struct {
 type tx struct {
 	s                                                           *Store
 	entries, ids, sizes, trash, shares, uploads, blobs, garbage *bolt.Bucket
-	now                                                         int64    // Unix seconds; one moment for the whole change
-	reap                                                        bool     // there is something for the janitor
-	after                                                       []func() // run once the commit is on disk
-	changes                                                     []Change // told to whoever watches, after the commit
+	owned, held, removed                                        *bolt.Bucket // see holdings
+	now                                                         int64        // Unix seconds; one moment for the whole change
+	reap                                                        bool         // there is something for the janitor
+	after                                                       []func()     // run once the commit is on disk
+	changes                                                     []Change     // told to whoever watches, after the commit
 }
 
 func (s *Store) newTx(b *bolt.Tx) *tx {
@@ -30,6 +31,7 @@ func (s *Store) newTx(b *bolt.Tx) *tx {
 		s: s, now: s.now(),
 		entries: b.Bucket(bucketEntries), ids: b.Bucket(bucketIDs), sizes: b.Bucket(bucketSizes), trash: b.Bucket(bucketTrash),
 		shares: b.Bucket(bucketShares), uploads: b.Bucket(bucketUploads), blobs: b.Bucket(bucketBlobs), garbage: b.Bucket(bucketGarbage),
+		owned: b.Bucket(bucketOwned), held: b.Bucket(bucketHeld), removed: b.Bucket(bucketRemoved),
 	}
 }
 
@@ -105,7 +107,7 @@ func (s *Store) commit(batch []*request) {
 					return err
 				}
 			}
-			return nil
+			return stampHoldings(b)
 		})
 		if failed >= 0 && len(batch) > 1 {
 			alone := batch[failed]

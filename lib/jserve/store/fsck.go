@@ -56,7 +56,7 @@ func Check(ctx context.Context, dir string, contents bool, report func(Finding))
 	defer func() { err = errors.Join(err, tally.close()) }()
 	err = s.readAll(func(b *bolt.Tx) error {
 		c := &checker{tx: s.newTx(b), ctx: ctx, report: report, sum: &sum, uses: tally}
-		for _, step := range []func() error{c.entriesStep, c.idsStep, c.sizesStep, c.trashStep, c.sharesStep, c.uploadsStep, c.countsStep, c.garbageStep} {
+		for _, step := range []func() error{c.entriesStep, c.idsStep, c.sizesStep, c.trashStep, c.sharesStep, c.uploadsStep, c.countsStep, c.garbageStep, c.holdingsStep} {
 			if err := step(); err != nil {
 				return err
 			}
@@ -458,6 +458,62 @@ func (c *checker) countsStep() error {
 		unused()
 	}
 	return err
+}
+
+// holdingsStep compares what accounts hold with what they are said to hold, unless the
+// next server counts that anyway.
+func (c *checker) holdingsStep() (err error) {
+	if last := c.entries.Tx(); !counted(last, last.ID()) {
+		return nil
+	}
+	uses, err := newTally()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, uses.close()) }()
+	held, err := c.holdings(uses)
+	if err != nil {
+		return err
+	}
+	cur := c.owned.Cursor()
+	k, v := cur.First()
+	more := func() {
+		c.problem("%s: recorded with %d revisions, but has none", ownedLabel(k), parseCount(v))
+		k, v = cur.Next()
+	}
+	err = uses.each(func(key []byte, n int64) error {
+		for k != nil && bytes.Compare(k, key) < 0 {
+			more()
+		}
+		recorded := int64(0)
+		if bytes.Equal(k, key) {
+			recorded = parseCount(v)
+			k, v = cur.Next()
+		}
+		if recorded != n {
+			c.problem("%s: has %d revisions, but is recorded with %d", ownedLabel(key), n, recorded)
+		}
+		return c.ctx.Err()
+	})
+	for err == nil && k != nil {
+		more()
+	}
+	if err != nil {
+		return err
+	}
+	return c.eachUser(func(user ID) error {
+		if is, said := held[user], c.holds(user); is != said {
+			c.problem("account %d: holds %d bytes, but is recorded with %d", user, is, said)
+		}
+		return nil
+	})
+}
+
+func ownedLabel(k []byte) string {
+	if len(k) < 8 {
+		return fmt.Sprintf("%x", k)
+	}
+	return fmt.Sprintf("account %d, content %s", binary.BigEndian.Uint64(k), blobLabel(k[8:]))
 }
 
 func blobLabel(k []byte) string {

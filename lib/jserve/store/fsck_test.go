@@ -143,14 +143,14 @@ func TestCheckFindsDamage(t *testing.T) {
 		{"flipped bit", onFile(func(t *testing.T, f string) { must(t, os.WriteFile(f, []byte("content one. changed"), 0o600)) }), "its file has the digest"},
 		{"count too low", func(t *testing.T, dir string) {
 			c := content("content one")
-			edit(t, dir, func(t *tx) error { return t.unref(c.MD5, c.Size) })
+			edit(t, dir, func(t *tx) error { return t.unref(0, c.MD5, c.Size) })
 		}, "used 2 times, but recorded as used 1 times"},
 		{"content unrecorded", func(t *testing.T, dir string) {
 			c := content("trashed")
 			edit(t, dir, func(t *tx) error { return t.blobs.Delete(blobKey(c.MD5, c.Size)) })
 		}, "used 1 times, but not recorded"},
 		{"content of nobody", func(t *testing.T, dir string) {
-			edit(t, dir, func(t *tx) error { return t.ref(MD5{1}, 5) })
+			edit(t, dir, func(t *tx) error { return t.ref(0, MD5{1}, 5) })
 		}, "recorded as used 1 times, but nothing uses it"},
 		{"garbage in use", func(t *testing.T, dir string) {
 			c := content("trashed")
@@ -311,7 +311,7 @@ func TestCheckOfBrokenDatabase(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func (s *testStore) tryPut(path, text string) error {
 }
 
 func (s *testStore) deliver(token string, offset int64, text string) error {
-	_, _, err := s.Receive(s.t.Context(), Delivery{User: user, Token: token, Offset: offset, Body: strings.NewReader(text), Quota: -1})
+	_, _, err := s.Receive(s.t.Context(), Delivery{User: user, Token: token, Offset: offset, Body: strings.NewReader(text)})
 	return err
 }
 
@@ -225,6 +225,49 @@ func (s *testStore) verifyContents(t *tx, nodes map[ID]Node) {
 		}
 	}
 	s.verifyFiles(t, len(refs))
+	s.verifyHoldings(t)
+}
+
+// verifyHoldings counts what the accounts hold and compares it with what was kept up to
+// date, change by change.
+func (s *testStore) verifyHoldings(t *tx) {
+	s.t.Helper()
+	uses, err := newTally()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer uses.close()
+	held, err := t.holdings(uses)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	owned := 0
+	err = uses.each(func(key []byte, n int64) error {
+		owned++
+		if got := parseCount(t.owned.Get(key)); got != n {
+			s.t.Errorf("%s is counted %d times, want %d", ownedLabel(key), got, n)
+		}
+		return nil
+	})
+	if got := keys(t.owned); err != nil || got != owned {
+		s.t.Errorf("%d contents are owned, want %d; %v", got, owned, err)
+	}
+	for id, want := range held {
+		if got := t.holds(id); got != want {
+			s.t.Errorf("account %d holds %d bytes, want %d", id, got, want)
+		}
+	}
+	for k := range limbo(t.removed) {
+		if t.ids.Get([]byte(k)) == nil {
+			s.t.Errorf("node %x is gone, but its account is remembered", k)
+		}
+	}
+}
+
+func limbo(b *bolt.Bucket) map[string]bool {
+	ids := make(map[string]bool)
+	_ = b.ForEach(func(k, _ []byte) error { ids[string(k)] = true; return nil })
+	return ids
 }
 
 // verifyFiles looks for files that nothing needs.

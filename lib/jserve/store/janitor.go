@@ -129,7 +129,7 @@ func (t *tx) dismantle(n *Node, limit int) (int, error) {
 				return 0, err
 			}
 			child.Parent, child.Deleted = limboID, 0
-			if err := t.insert(child); err != nil {
+			if err := errors.Join(t.insert(child), t.stillOf(child.ID, n.ID)); err != nil {
 				return 0, err
 			}
 		}
@@ -142,7 +142,8 @@ func (t *tx) dismantle(n *Node, limit int) (int, error) {
 			return 0, err
 		}
 	}
-	return 1, errors.Join(t.drop(n.Revisions), t.unlink(n), t.ids.Delete(idKey(n.ID)), t.sizes.Delete(idKey(n.ID)))
+	return 1, errors.Join(t.drop(t.removedFrom(n.ID), n.Revisions), t.unlink(n), t.ids.Delete(idKey(n.ID)), t.sizes.Delete(idKey(n.ID)),
+		t.removed.Delete(idKey(n.ID)))
 }
 
 // untrash and unshare take a node in limbo out of the indexes. Its account can

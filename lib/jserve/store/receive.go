@@ -19,7 +19,6 @@ type Delivery struct {
 	Offset int64  // where the bytes belong; what is held beyond is overwritten
 	Body   io.Reader
 	Abort  func() // makes a Read of Body return soon; called when another delivery takes over. May be nil.
-	Quota  int64  // as in Content
 }
 
 // receiver is a delivery under way.
@@ -341,7 +340,7 @@ func (s *Store) complete(d Delivery, u *upload, place func(blob string) error) (
 			return e, fmt.Errorf("receive: %w", err)
 		}
 	}
-	e, err = s.change(func(t *tx) ([]Node, error) { return t.complete(d.Token, d.Quota) })
+	e, err = s.change(func(t *tx) ([]Node, error) { return t.complete(d.Token) })
 	if err != nil && !known {
 		// The bytes are good, only nothing could be done with them: leave
 		// them to the janitor unless another file has the same content.
@@ -365,8 +364,8 @@ func (t *tx) pending(token string) error {
 }
 
 // complete turns the revision of a target into a complete one. The file and the
-// folders above it become live.
-func (t *tx) complete(token string, quota int64) ([]Node, error) {
+// folders above it become live. It counts towards the quota since it was announced.
+func (t *tx) complete(token string) ([]Node, error) {
 	if err := t.pending(token); err != nil {
 		return nil, err
 	}
@@ -377,9 +376,6 @@ func (t *tx) complete(token string, quota int64) ([]Node, error) {
 	chain, err := t.climb(u.node)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the file was removed while it was sent", ErrNoUpload)
-	}
-	if err := t.checkQuota(u.user, &chain[len(chain)-1], u.size, quota); err != nil {
-		return nil, err
 	}
 	if err := t.reviveChain(chain); err != nil {
 		return nil, err
@@ -395,7 +391,7 @@ func (t *tx) complete(token string, quota int64) ([]Node, error) {
 			return nil, err
 		}
 		r.State, r.Updated, r.token = Completed, t.now, ""
-		if err := errors.Join(t.ref(r.MD5, r.Size), t.drop(n.trim()), t.put(n)); err != nil {
+		if err := errors.Join(t.ref(u.user, r.MD5, r.Size), t.drop(u.user, n.trim()), t.put(n)); err != nil {
 			return nil, err
 		}
 		if err := t.addUsage(n.Parent, n.currentSize()-before, t.now); err != nil {
@@ -426,6 +422,6 @@ func (s *Store) corrupt(token string) error {
 				r.token = ""
 			}
 		}
-		return errors.Join(t.drop(n.trim()), t.put(&n))
+		return errors.Join(t.drop(u.user, n.trim()), t.put(&n))
 	})
 }

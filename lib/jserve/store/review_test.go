@@ -42,7 +42,7 @@ func TestReplacedWhileSent(t *testing.T) {
 				_, err := s.Allocate(user, at("/Jotta/Archive/f"), content("other"))
 				must(t, err)
 			}}
-			_, _, err = s.Receive(t.Context(), Delivery{User: user, Token: a.Token, Body: body, Quota: -1})
+			_, _, err = s.Receive(t.Context(), Delivery{User: user, Token: a.Token, Body: body})
 			if sent == size && !errors.Is(err, ErrNoUpload) || err == nil {
 				t.Errorf("%d of %d bytes for a replaced target: %v", sent, size, err)
 			}
@@ -77,7 +77,7 @@ func TestFailedSync(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.syncFile = func(*os.File) error { return broken }
-		_, _, err = s.Receive(t.Context(), Delivery{User: user, Token: a.Token, Offset: 50, Body: end.body(text[50:]), Quota: -1})
+		_, _, err = s.Receive(t.Context(), Delivery{User: user, Token: a.Token, Offset: 50, Body: end.body(text[50:])})
 		if !errors.Is(err, end.want) {
 			t.Errorf("%s: Receive = %v, want %v", end.name, err, end.want)
 		}

@@ -68,6 +68,9 @@ type Options struct {
 	Now       func() time.Time // clock; nil means time.Now
 	TrashKeep time.Duration    // how long trash is kept; 0 means 30 days (docs/protocol.md, section 2.3)
 	UploadTTL time.Duration    // how long an unfinished upload can be resumed; 0 means 7 days (section 8.2)
+	// SharedDedup gives an account what another one has sent for the digest alone, as
+	// the service does. An account that knows or guesses a digest then gets the content.
+	SharedDedup bool
 }
 
 // Store is an open store. All methods may be called concurrently.
@@ -153,6 +156,7 @@ func (s *Store) prepare() error {
 	if err := s.makeDirs(); err != nil {
 		return err
 	}
+	isCounted := false
 	err := s.db.Update(func(tx *bolt.Tx) error {
 		for _, name := range buckets {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -161,19 +165,37 @@ func (s *Store) prepare() error {
 		}
 		meta := tx.Bucket(bucketMeta)
 		v := meta.Get(keyVersion)
+		isCounted = counted(tx, tx.ID()-1) || v == nil
 		if v == nil {
+			for _, name := range holdings {
+				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+					return err
+				}
+			}
 			if err := tx.Bucket(bucketIDs).SetSequence(uint64(firstFreeID)); err != nil {
 				return err
 			}
-			return meta.Put(keyVersion, binary.BigEndian.AppendUint64(nil, Version))
+			return errors.Join(meta.Put(keyVersion, binary.BigEndian.AppendUint64(nil, Version)), stampHoldings(tx))
 		}
 		if len(v) != 8 || binary.BigEndian.Uint64(v) != Version {
 			return fmt.Errorf("store has version %x, this program needs %d", v, Version)
+		}
+		if isCounted {
+			return stampHoldings(tx)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	if !isCounted {
+		err := s.countHoldings()
+		if isFull(err) && s.spendReserve() {
+			err = s.countHoldings()
+		}
+		if err != nil {
+			return fmt.Errorf("count what accounts hold: %w", err)
+		}
 	}
 	_ = s.keepReserve() // the janitor will see what is wrong, and try again
 	return s.cleanUploads()

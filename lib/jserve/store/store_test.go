@@ -246,7 +246,7 @@ func TestBrokenBodyKeepsBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		body := io.MultiReader(strings.NewReader(text[:size/2]), iotest.ErrReader(broken))
-		if _, _, err = s.Receive(t.Context(), Delivery{User: user, Token: a.Token, Body: body, Quota: -1}); !errors.Is(err, broken) {
+		if _, _, err = s.Receive(t.Context(), Delivery{User: user, Token: a.Token, Body: body}); !errors.Is(err, broken) {
 			t.Fatalf("Receive = %v, want the reader's error", err)
 		}
 		again, err := s.Allocate(user, at(path), content(text))

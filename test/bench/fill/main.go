@@ -111,7 +111,7 @@ func bring(ctx context.Context, s *store.Store, user string, p store.Path, name 
 	c := store.Content{Size: int64(len(data)), MD5: md5.Sum(data), Quota: -1}
 	a, err := s.Allocate(user, p, c)
 	if err == nil && a.State != store.Completed {
-		_, _, err = s.Receive(ctx, store.Delivery{User: user, Token: a.Token, Body: bytes.NewReader(data), Quota: -1})
+		_, _, err = s.Receive(ctx, store.Delivery{User: user, Token: a.Token, Body: bytes.NewReader(data)})
 	}
 	return &c, err
 }
