@@ -197,7 +197,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.w.extend()
 	if r.Body != nil && r.Body != http.NoBody {
 		c.body = &requestBody{ReadCloser: r.Body, call: c, due: time.Now().Add(formTimeout)}
-		r.Body = c.body
+		r.Body, c.w.body = c.body, c.body
 		// Also for what net/http reads of a body that no handler wants, before or
 		// after the answer.
 		_ = c.w.control.SetReadDeadline(c.body.due)
@@ -238,10 +238,16 @@ type response struct {
 	begun   bool    // the header is out
 	passed  bool    // and it has really gone, no fault kept it back
 	tamper  *tamper // what a fault does to the bodies; usually nil
+	body    *requestBody
 }
 
 func (w *response) WriteHeader(status int) {
 	w.begun = true
+	if w.body != nil && w.body.abandoned.Load() {
+		// net/http may have met the deadline that was to end the reading, and would
+		// tell each further request of this connection that its client has gone.
+		w.Header().Set("Connection", "close")
+	}
 	if w.tamper != nil && !w.tamper.header(w.Header()) {
 		return
 	}

@@ -174,7 +174,7 @@ func (s *Store) takeOver(ctx context.Context, d Delivery) (*receiver, error) {
 		select {
 		case <-other.done:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, fmt.Errorf("%w: while another upload to the same target ended: %w", ErrBroken, context.Cause(ctx))
 		}
 	}
 }
