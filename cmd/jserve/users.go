@@ -22,8 +22,13 @@ func (o *options) accounts(password string) ([]jserve.User, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the accounts: %w", err)
 	}
+	return o.parseAccounts(users, string(text))
+}
+
+// parseAccounts adds the accounts of a file.
+func (o *options) parseAccounts(users []jserve.User, text string) ([]jserve.User, error) {
 	known := map[string]bool{store.Fold(o.user): true}
-	for i, line := range strings.Split(string(text), "\n") {
+	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSuffix(line, "\r")
 		if line == "" || line[0] == '#' {
 			continue

@@ -33,14 +33,43 @@ func FuzzParseEndpoint(f *testing.F) {
 	})
 }
 
-// FuzzRetryAfter: a server asks for a wait, never for one in the past.
+// FuzzRetryAfter: a server asks for a wait, never for one in the past, nor for long.
 func FuzzRetryAfter(f *testing.F) {
 	for _, s := range []string{"5", "-1", "99999999999999999999", "Wed, 21 Oct 2099 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:00 GMT", "soon"} {
+		f.Add(s, "Wed, 21 Oct 2015 07:28:00 GMT")
+		f.Add(s, "")
+	}
+	f.Fuzz(func(t *testing.T, s, date string) {
+		if wait := retryAfter(&http.Response{Header: http.Header{"Retry-After": {s}, "Date": {date}}}); wait < 0 || wait > maxRetryAfter {
+			t.Fatalf("retryAfter(%q) at %q = %v", s, date, wait)
+		}
+	})
+}
+
+// FuzzUploadURL: an address that is taken leads, as net/http reads it, to the service, or to
+// a host that was allowed, by TLS and without a user.
+func FuzzUploadURL(f *testing.F) {
+	for _, s := range []string{
+		"https://up-no-001.jottacloud.com/upload?token=x", "https://up.example.com:8443/", "https://up.jottacloud.com@h/", "https://h\\@up.jottacloud.com/",
+		"https://h#.jottacloud.com", "https://h?.jottacloud.com", "https://[::1%25.jottacloud.com]/", "https://h%2f.jottacloud.com/", "HTTPS://UP.JOTTACLOUD.COM", "https:///.jottacloud.com",
+	} {
 		f.Add(s)
 	}
+	c := newHostsClient(f, "", "up.example.com:8443")
 	f.Fuzz(func(t *testing.T, s string) {
-		if wait := retryAfter(&http.Response{Header: http.Header{"Retry-After": {s}}}); wait < 0 {
-			t.Fatalf("retryAfter(%q) = %v", s, wait)
+		if c.checkUploadURL(s) != nil {
+			return
+		}
+		req, err := http.NewRequest(http.MethodPost, s, nil)
+		if err != nil {
+			return // then nothing is sent
+		}
+		host := strings.ToLower(req.URL.Hostname())
+		if req.URL.Scheme != "https" || req.URL.User != nil || host != "jottacloud.com" && !strings.HasSuffix(host, ".jottacloud.com") && strings.ToLower(req.URL.Host) != "up.example.com:8443" {
+			t.Fatalf("%q is taken, and leads to %q", s, req.URL.Host)
+		}
+		if strings.ContainsAny(host, "/?#@\\ ") {
+			t.Fatalf("%q is taken for the host %q", s, host)
 		}
 	})
 }
