@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,12 +38,12 @@ func (w *world) stored() (map[string]plain.Entry, error) {
 // nothingLost holds what the service has against what it had before: what is on
 // disk, and was there all the time, must be on the service. So what has been deleted
 // there was deleted here.
-func (w *world) nothingLost(before, after map[string]plain.Entry) error {
+func (m *machine) nothingLost(before, after map[string]plain.Entry) error {
 	for path, had := range before {
 		has, there := after[path]
-		fi, err := os.Lstat(filepath.Join(w.tree.dir, had.Path))
+		fi, err := os.Lstat(m.tree.abs(had.Path))
 		switch {
-		case err != nil, w.tree.wasAbsent(had.Path):
+		case err != nil, m.tree.wasAbsent(had.Path):
 			continue
 		case fi.IsDir() != had.Dir, !fi.IsDir() && !fi.Mode().IsRegular():
 			continue // it is something else now
@@ -78,10 +76,11 @@ func veils(nodes []node) func(path string) bool {
 // complete is the state of a file that has content.
 const complete = "COMPLETED"
 
-// identical compares the service with the disk, byte for byte. What is never
-// touched on disk is left out unless all is to be compared.
-func (w *world) identical(stored map[string]plain.Entry, all bool) error {
-	nodes, err := w.tree.nodes()
+// identical compares the service with the disk of a machine, byte for byte. What is
+// never edited is left out unless all is to be compared; the service may hold more
+// than the disk if that is said.
+func (w *world) identical(m *machine, stored map[string]plain.Entry, all, more bool) error {
+	nodes, err := m.tree.nodes()
 	if err != nil {
 		return err
 	}
@@ -98,20 +97,20 @@ func (w *world) identical(stored map[string]plain.Entry, all bool) error {
 		case e.Dir != n.mode.IsDir():
 			return fmt.Errorf("%q is of another kind on the service", n.path)
 		}
-		if e.Dir || !all && e.State == complete && planted(n.path) {
+		if e.Dir || !all && e.State == complete && m.tree.planted(n.path) {
 			continue
 		}
 		if !e.Modified.Equal(n.time.Truncate(time.Second)) {
 			return fmt.Errorf("%q is of %v on the service, and of %v on disk", n.path, e.Modified, n.time)
 		}
-		if err := w.sameContent(n, e); err != nil {
+		if err := w.sameContent(m.tree.abs(n.path), e); err != nil {
 			return fmt.Errorf("%q: %w", n.path, err)
 		}
 		w.compared++
 	}
 	for path, e := range stored {
 		switch {
-		case seen[path]:
+		case seen[path], more:
 		case !e.Dir && e.State != complete:
 			// An upload that was never finished, of a file that is gone. It holds no
 			// content, and the listing of trees does not show it.
@@ -126,7 +125,7 @@ func (w *world) identical(stored map[string]plain.Entry, all bool) error {
 // restored looks at what jottarestore has made of the tree: what has the name of a
 // file is that file, and if all is to be there, it is, and nothing else.
 func (w *world) restored(all bool) error {
-	nodes, err := w.tree.nodes()
+	nodes, err := w.first.tree.nodes()
 	if err != nil {
 		return err
 	}
@@ -143,6 +142,12 @@ func (w *world) restored(all bool) error {
 		if strings.HasPrefix(filepath.Base(n.path), ".jget-") || veiled(n.path) {
 			continue // a part of a file, on its way or given up
 		}
+		if w.owner(n.path) != w.first {
+			if err := w.foreign(back.abs(n.path), n); err != nil {
+				return fmt.Errorf("%q comes back: %w", n.path, err)
+			}
+			continue
+		}
 		seen[lower(n.path)] = true
 		want, there := source[lower(n.path)]
 		switch {
@@ -155,7 +160,7 @@ func (w *world) restored(all bool) error {
 		case !n.time.Equal(want.time.Truncate(time.Second)):
 			return fmt.Errorf("%q comes back with the time %v instead of %v", n.path, n.time, want.time)
 		}
-		if err := sameFile(back.abs(n.path), w.tree.abs(want.path)); err != nil {
+		if err := sameFile(back.abs(n.path), w.first.tree.abs(want.path)); err != nil {
 			return fmt.Errorf("%q comes back: %w", n.path, err)
 		}
 	}
@@ -168,6 +173,21 @@ func (w *world) restored(all bool) error {
 		}
 	}
 	return nil
+}
+
+// foreign holds a file that comes back, and that another machine has stored, against what
+// the service has.
+func (w *world) foreign(abs string, n node) error {
+	e, there := w.last[lower(n.path)]
+	switch {
+	case !there:
+		return errors.New("it is not stored")
+	case n.mode.IsDir() && e.Dir:
+		return nil
+	case !n.time.Equal(e.Modified):
+		return fmt.Errorf("with the time %v instead of %v", n.time, e.Modified)
+	}
+	return w.sameContent(abs, e)
 }
 
 func sameFile(a, b string) error {
@@ -188,7 +208,7 @@ func sameFile(a, b string) error {
 // nothingStays looks for what a run has left behind: temporary files, whatever has
 // hit it, and the folder of the run, unless jottasync itself was killed. A file that
 // is empty was just being made.
-func (w *world) nothingStays(code int) error {
+func (w *world) nothingStays(m *machine, code int) error {
 	err := filepath.WalkDir(w.temp(), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -202,53 +222,21 @@ func (w *world) nothingStays(code int) error {
 	if err != nil || code < 0 {
 		return err
 	}
-	if runs, _ := filepath.Glob(filepath.Join(w.jobs(), "*.run")); len(runs) > 0 {
+	if runs, _ := filepath.Glob(filepath.Join(m.jobs(), "*.run")); len(runs) > 0 {
 		return fmt.Errorf("%s stays behind", runs)
 	}
 	return nil
 }
 
-// jobs is where jottasync keeps its reports.
-func (w *world) jobs() string { return filepath.Join(w.dir, "state/jottatools/jobs") }
-
-// report returns what the report of jottasync says, and whether a run is noted that
-// has not come to its end.
-func (w *world) report() (content []byte, unfinished bool) {
-	names, _ := filepath.Glob(filepath.Join(w.jobs(), "src-*.report.json"))
-	if len(names) == 0 {
-		return nil, false // no run has come to an end yet
-	}
-	content, _ = os.ReadFile(names[0])
-	_, err := os.Stat(names[0] + ".unfinished")
-	return content, err == nil
-}
-
-// claims returns whether a run says in its report that it has stored all; before is
-// what the report was.
-func (w *world) claims(before []byte) (bool, error) {
-	content, unfinished := w.report()
-	if unfinished || bytes.Equal(content, before) {
-		return false, nil
-	}
-	var report struct{ Complete bool }
-	err := json.Unmarshal(content, &report)
-	return report.Complete, err
-}
-
-func (w *world) sameContent(n node, e plain.Entry) error {
+func (w *world) sameContent(abs string, e plain.Entry) error {
 	if e.State != complete {
 		return fmt.Errorf("it is %s on the service", e.State)
 	}
-	body, err := w.plain.Open(e.Remote)
+	got, err := w.content(e)
 	if err != nil {
 		return err
 	}
-	defer body.Close()
-	got, err := io.ReadAll(body)
-	if err != nil {
-		return err
-	}
-	want, err := os.ReadFile(w.tree.abs(n.path))
+	want, err := os.ReadFile(abs)
 	if err != nil {
 		return err
 	}

@@ -100,5 +100,6 @@ func run(ctx context.Context, o options) error {
 		fmt.Println("see", dir)
 		return nil
 	}
+	w.disk.close()
 	return os.RemoveAll(filepath.Clean(dir))
 }

@@ -17,6 +17,10 @@ type plan struct {
 	breaks bool   // connections break, too
 	blows  []blow
 	edits  []trigger // of the tree, while the run goes on
+
+	by      *machine
+	guise   guise
+	partial bool // the run leaves something out
 }
 
 // trigger is a moment in a run: after so many bytes have come from the programs,
@@ -49,6 +53,7 @@ func (b blow) String() string {
 func (p *plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  run: %s %s\n", p.script, strings.Join(p.args, " "))
+	fmt.Fprintf(&b, "  by %s, %+v\n", p.by.name(), p.guise)
 	fmt.Fprintf(&b, "  faults, seed %d, connections break: %v: %s\n", p.seed, p.breaks, p.faults)
 	for _, blow := range p.blows {
 		fmt.Fprintf(&b, "  %v\n", blow)
@@ -74,7 +79,7 @@ var (
 const everyone = "everyone"
 
 var (
-	syncVictims  = []string{"jwalk", "jhash", "jdiff", "jput", "jput", "jrm", "jreport", "jottasync", "jottasync", everyone, "jserve", "jserve"}
+	syncVictims  = []string{"jjob", "jwalk", "jhash", "jdiff", "jput", "jput", "jrm", "jreport", "jottasync", "jottasync", everyone, "jserve", "jserve"}
 	fetchVictims = []string{"jwalk", "jhash", "jdiff", "jget", "jget", "jget", "jreport", "jottarestore", "jottarestore", everyone, "jserve"}
 )
 
@@ -84,9 +89,38 @@ var (
 	calmFetch = plan{script: "jottarestore", args: []string{"-q", "--overwrite"}}
 )
 
-func planSync(dice *rand.Rand) *plan {
+// person is a run without trouble of a machine, by a person who says what only a person
+// can know.
+func (w *world) person(m *machine) *plan {
 	p := calmSync
-	p.args = slices.Clone(p.args)
+	p.args, p.by = slices.Clone(p.args), m
+	if m != w.first {
+		return &p
+	}
+	if w.marked[w.visitor.tree.dir] {
+		p.args = append(p.args, "--adopt")
+	}
+	if w.disk.parted {
+		p.args = append(p.args, "--accept-unmounted", slot)
+	}
+	// When the cache is lost, and the last complete run was in the future, or there was
+	// none, a file that was changed and given its old time cannot be told from a damaged
+	// one.
+	if w.blind && (w.ahead || !w.settled) {
+		p.args = append(p.args, "--accept-changed", "**")
+	}
+	return &p
+}
+
+func (w *world) planRestore() *plan {
+	p := calmFetch
+	p.args, p.by = slices.Clone(p.args), w.first
+	return &p
+}
+
+func planSync(dice *rand.Rand, m *machine) *plan {
+	p := calmSync
+	p.args, p.by = slices.Clone(p.args), m
 	if dice.IntN(2) == 0 {
 		p.args = append(p.args, "--track-renames")
 	}
@@ -94,15 +128,28 @@ func planSync(dice *rand.Rand) *plan {
 	for range dice.IntN(3) {
 		p.edits = append(p.edits, planTrigger(dice))
 	}
+	p.guise = planGuise(dice)
 	return &p
 }
 
-func planFetch(dice *rand.Rand) *plan {
-	p := calmFetch
-	p.args = slices.Clone(p.args)
+func (w *world) planFetch(dice *rand.Rand) *plan {
+	p := w.planRestore()
 	p.trouble(dice, fetchKinds, fetchVictims)
-	return &p
+	return p
 }
+
+// calm takes the trouble out of a plan.
+func (p *plan) calm() { p.faults, p.breaks, p.blows = "", false, nil }
+
+// without takes arguments out of a plan.
+func (p *plan) without(args ...string) {
+	p.args = slices.DeleteFunc(p.args, func(arg string) bool { return slices.Contains(args, arg) })
+}
+
+// careful takes out what says that much may be deleted.
+func (p *plan) careful() { p.without("--max-delete", "100%") }
+
+func (p *plan) has(arg string) bool { return slices.Contains(p.args, arg) }
 
 // trouble decides what goes wrong.
 func (p *plan) trouble(dice *rand.Rand, kinds, victims []string) {
@@ -130,7 +177,7 @@ func (p *plan) trouble(dice *rand.Rand, kinds, victims []string) {
 	p.faults = strings.Join(rules, ",")
 	for range dice.IntN(5) {
 		b := blow{trigger: planTrigger(dice), victim: pick(dice, victims), signal: "KILL"}
-		if b.victim == "jwalk" || b.victim == "jhash" { // they are the first to end
+		if slices.Contains([]string{"jjob", "jwalk", "jhash"}, b.victim) { // they are the first to end
 			b.trigger = trigger{after: time.Duration(dice.IntN(60)) * time.Millisecond}
 		}
 		b.pause = time.Duration(dice.IntN(700)) * time.Millisecond

@@ -32,11 +32,12 @@ var signals = map[string]syscall.Signal{"KILL": syscall.SIGKILL, "TERM": syscall
 // waits until nothing of it is left. All edits are made, the last ones after the run
 // if need be, so that the tree follows from the dice alone.
 func (w *world) run(ctx context.Context, p *plan, dice *rand.Rand) (code int, err error) {
-	way := []string{w.tree.dir, dest}
+	way := p.guise.way(p.by)
 	if p.script == calmFetch.script {
 		way = []string{dest, w.back()}
 	}
 	cmd := w.command("", append(slices.Clone(p.args), way...)...)
+	cmd.Dir, cmd.Env = filepath.Dir(p.by.tree.dir), w.environ(p)
 	cmd.Path = filepath.Join(w.scripts, p.script)
 	cmd.Args[0] = cmd.Path
 	start := time.Now()
@@ -75,7 +76,7 @@ func (w *world) run(ctx context.Context, p *plan, dice *rand.Rand) (code int, er
 		}
 		for running && edits > 0 && due(p.edits[len(p.edits)-edits]) {
 			edits--
-			if err := w.edit(dice); err != nil {
+			if err := w.edit(p.by, dice); err != nil {
 				return 0, err
 			}
 		}
@@ -114,7 +115,7 @@ func (w *world) run(ctx context.Context, p *plan, dice *rand.Rand) (code int, er
 		}
 	}
 	for ; edits > 0; edits-- {
-		if err := w.edit(dice); err != nil {
+		if err := w.edit(p.by, dice); err != nil {
 			return 0, err
 		}
 	}

@@ -11,27 +11,41 @@ import (
 	"time"
 )
 
-// tree is the local tree and what is decided about it. All edits are of the
+// tree is a local tree and what is decided about it. All edits are of the
 // chaos: what there is to choose from follows from the decisions before.
 type tree struct {
-	dir  string
-	path map[string]bool // that were missing for a moment since forget, in lower case
+	dir    string
+	prefix string          // of the names at the top
+	limit  int             // how large it may become, in entries
+	path   map[string]bool // that were missing for a moment since forget, in lower case
+}
+
+func newTree(dir, prefix string, limit int) *tree {
+	return &tree{dir: dir, prefix: prefix, limit: limit, path: map[string]bool{}}
 }
 
 // anchor is a file that is never touched: a source without any file is not
 // believed.
 const anchor = "anchor"
 
-// ballast is a folder whose files are never touched. They make the streams long
+// ballast is a folder whose files are never edited. They make the streams long
 // enough to be cut.
 const (
 	ballast      = "ballast"
 	ballastFiles = 400
 )
 
-// plant makes what is never touched.
+// plant makes the tree, with a file that stays.
 func (t *tree) plant() error {
-	if err := os.MkdirAll(t.abs(ballast), 0o755); err != nil {
+	if err := os.MkdirAll(t.dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(t.abs(t.prefix+anchor), []byte("a file that stays\n"), 0o644)
+}
+
+// ballast makes the ballast.
+func (t *tree) ballast() error {
+	if err := os.Mkdir(t.abs(ballast), 0o755); err != nil {
 		return err
 	}
 	for n := range ballastFiles {
@@ -40,16 +54,13 @@ func (t *tree) plant() error {
 			return err
 		}
 	}
-	return os.WriteFile(t.abs(anchor), []byte("a file that stays\n"), 0o644)
+	return nil
 }
 
-// planted reports whether path is one that is never touched.
-func planted(path string) bool {
-	return path == anchor || path == ballast || strings.HasPrefix(path, ballast+"/")
-}
+// planted reports whether path is one that is never edited.
+func (t *tree) planted(path string) bool { return path == t.prefix+anchor || isBallast(path) }
 
-// maxEntries is how large the tree may become.
-const maxEntries = 200
+func isBallast(path string) bool { return path == ballast || strings.HasPrefix(path, ballast+"/") }
 
 // names are parts of names. Those that the service cannot hold as they are come
 // back through the mapping.
@@ -129,7 +140,7 @@ func (t *tree) edit(dice *rand.Rand) (string, error) {
 	var files, dirs, any []node
 	for _, n := range all {
 		switch {
-		case planted(n.path):
+		case t.planted(n.path), onDisk(n.path):
 			continue
 		case n.mode.IsRegular():
 			files = append(files, n)
@@ -143,7 +154,7 @@ func (t *tree) edit(dice *rand.Rand) (string, error) {
 		e.create, e.create, e.create, e.create, e.create, e.create, e.mkdir, e.rewrite, e.rewrite, e.grow, e.truncate, e.sneak, e.replace,
 		e.duplicate, e.rename, e.rename, e.moveDir, e.changeCase, e.remove, e.remove, e.removeDir, e.swap, e.setTime, e.special,
 	})
-	if len(any) > maxEntries {
+	if len(any) > t.limit {
 		change = pick(dice, []func() (string, error){e.remove, e.removeDir, e.rewrite})
 	}
 	return change()
@@ -172,7 +183,10 @@ func (e *editor) free() string {
 		if n > 3 || e.dice.IntN(2) == 0 {
 			name += fmt.Sprint(e.dice.IntN(1000))
 		}
-		taken := planted(lower(dir + name))
+		if dir == "" {
+			name = e.prefix + name
+		}
+		taken := e.planted(lower(dir + name))
 		for _, other := range e.any {
 			taken = taken || lower(other.path) == lower(dir+name)
 		}
