@@ -1,6 +1,7 @@
 package test
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,7 @@ func TestChaos(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // they wait most of the time
 			cmd := exec.CommandContext(t.Context(), chaos, append(args, "--seed", "25", "--verbose", "--bin", bin, "--scripts", "../scripts")...)
+			cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it unmounts
 			cmd.Env = append(cmd.Environ(), "TMPDIR="+dir, "GORACE=atexit_sleep_ms=0")
 			out, err := cmd.CombinedOutput()
 			if err != nil {

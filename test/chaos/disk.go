@@ -42,14 +42,21 @@ func onDisk(path string) bool {
 }
 
 // newDisk makes a disk. It is a tmpfs of its own: what is bound from the same file system
-// is no mount to who asks for the device.
-func newDisk(dir string, in *tree) *disk {
-	d := &disk{tree: newTree(filepath.Join(dir, "platter"), "", maxCompany), in: in}
-	if os.Mkdir(d.tree.dir, 0o755) != nil || runtime.GOOS != "linux" || os.Geteuid() != 0 {
-		return d
+// is no mount to whoever asks for the device.
+func newDisk(dir string, in *tree) (*disk, error) {
+	platter := filepath.Join(dir, "platter")
+	d := &disk{tree: newTree(filepath.Join(platter, "files"), "", maxCompany), in: in}
+	if err := os.Mkdir(platter, 0o755); err != nil {
+		return nil, err
 	}
-	d.able = mount("-t", "tmpfs", "-o", "size=256m", "tmpfs", d.tree.dir) == nil
-	return d
+	if runtime.GOOS == "linux" && os.Geteuid() == 0 {
+		d.able = mount("-t", "tmpfs", "-o", "size=256m", "tmpfs", platter) == nil
+	}
+	if err := d.tree.plant(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
 }
 
 func mount(args ...string) error {
@@ -87,7 +94,7 @@ func (d *disk) close() {
 	if !d.able {
 		return
 	}
-	for _, dir := range []string{d.slot(), filepath.Join(d.in.dir+".away", slot), d.tree.dir} {
+	for _, dir := range []string{d.slot(), filepath.Join(d.in.dir+".away", slot), filepath.Dir(d.tree.dir)} {
 		exec.Command("umount", "-l", dir).Run() // mostly nothing is mounted there
 	}
 	d.able = false

@@ -81,10 +81,12 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	w, err := newWorld(ctx, o, dir)
+	if w != nil {
+		defer w.close()
+	}
 	if err != nil {
 		return err
 	}
-	defer w.close()
 	start := time.Now()
 	w.say("seed %d", o.seed)
 	for round := 1; round <= o.rounds; round++ {

@@ -88,7 +88,9 @@ func newWorld(ctx context.Context, o options, dir string) (*world, error) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(config), 0o700), os.WriteFile(config, fmt.Appendf(nil, "endpoint = %q\n", endpoint), 0o600)); err != nil {
 		return nil, err
 	}
-	w.disk = newDisk(dir, w.first.tree)
+	if w.disk, err = newDisk(dir, w.first.tree); err != nil {
+		return nil, err
+	}
 	return w, w.serve(ctx)
 }
 
