@@ -143,7 +143,10 @@ func end(ctx context.Context, env *command.Env, o options) error {
 		return err // no report: the run has come to nothing
 	}
 	c := &r.Counts
-	out := job.Outcome{Started: r.Started, Complete: r.Complete, Whole: r.Incomplete == "", Added: c.AddedFiles, Deleted: c.DeletedFiles}
+	// With deletions withheld, the tree may have been another one. What was written in the
+	// right one meanwhile must not count as stored.
+	stored := r.Complete && r.Withheld == 0
+	out := job.Outcome{Started: r.Started, Complete: stored, Whole: r.Incomplete == "", Added: c.AddedFiles, Deleted: c.DeletedFiles}
 	for _, e := range r.Mounts {
 		out.Mounts = append(out.Mounts, e.Path)
 	}
