@@ -33,7 +33,12 @@ func (w *world) wrong(ctx context.Context, dice *rand.Rand) (err error) {
 			return err
 		}
 	}
-	for range 1 + dice.IntN(3) {
+	many := n > ballastFiles // so that one run has to add them, and the next to hold all the same
+	runs := 1 + dice.IntN(3)
+	if many {
+		runs++
+	}
+	for range runs {
 		if dice.IntN(4) == 0 {
 			if err := w.lose(w.first, dice); err != nil {
 				return err
@@ -44,8 +49,11 @@ func (w *world) wrong(ctx context.Context, dice *rand.Rand) (err error) {
 		p.careful()
 		if dice.IntN(3) == 0 {
 			p.without("--prune", "--track-renames")
+			// Without --prune, such a run is as good as any, and has no digest of the right
+			// tree.
+			w.blind, w.ahead = true, true
 		}
-		if dice.IntN(2) == 0 {
+		if dice.IntN(2) == 0 || many {
 			p.calm()
 		}
 		if err := w.troubledRun(ctx, p, dice); err != nil {
