@@ -101,6 +101,7 @@ type options struct {
 	maxDelete, maxChange, format, state string
 	reverse, changes                    bool
 	accept                              func(path string) bool
+	mounted                             func(*record.Record) // hears of each folder in which a file system is mounted
 }
 
 func run(ctx context.Context, env *command.Env, o options) (err error) {
@@ -203,7 +204,12 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 		if o.changes {
 			o.Same = out.LeaveOut
 		}
-		err := join(in, out.Write)
+		err := join(in, func(r *record.Record) error {
+			if r.Mount && r.Error == nil && o.mounted != nil {
+				o.mounted(r)
+			}
+			return out.Write(r)
+		})
 		if held != nil {
 			out.Withhold(held.Deletions)
 		}
@@ -225,6 +231,13 @@ func (o *options) remember(env *command.Env) error {
 	}
 	o.Past, o.Spared, o.Withhold = s.Past, s.Spared(), s.Withhold()
 	o.Guard = &diff.Guard{Since: s.Since, Doubt: s.Doubts(), Accept: o.accept}
+	o.mounted = func(r *record.Record) {
+		// What is in there is about to be stored. A run that is killed must not leave that
+		// to one that finds the folder empty.
+		if !r.Ignored && r.Reason != record.ReasonElsewhere && s.Mounted(r.Path) {
+			save()
+		}
+	}
 	o.Begin = func(files int64) {
 		s.Past = s.Past.Begin(files)
 		save()

@@ -192,7 +192,10 @@ func TestLost(t *testing.T) {
 	if again.Past != (brake.Past{Known: true, Files: 40}) || !again.Since.Equal(started) || len(again.Mounts) != 2 || string(again.Mounts[1]) != "b\xff" {
 		t.Errorf("it remembers %+v", again.Mark)
 	}
-	again.Unmounted([]string{"disk"})
+	if again.Mounted("disk") || !again.Mounted("c") || len(again.Mounts) != 3 {
+		t.Errorf("%q", again.Mounts)
+	}
+	again.Unmounted([]string{"disk", "c"})
 	if len(again.Mounts) != 1 {
 		t.Errorf("%q", again.Mounts)
 	}

@@ -181,12 +181,18 @@ func (s *State) End(o Outcome) {
 		s.Since = o.Started
 	}
 	for _, path := range o.Mounts {
-		if !slices.ContainsFunc(s.Mounts, func(known []byte) bool { return string(known) == path }) {
-			s.Mounts = append(s.Mounts, []byte(path))
-		}
+		s.Mounted(path)
 	}
-	// A mark is small. Beyond this, folders are not remembered to be mount points.
-	s.Mounts = s.Mounts[:min(len(s.Mounts), maxMounts)]
+}
+
+// Mounted notes that a file system is mounted in a folder, and reports whether that is
+// new. A mark is small: beyond some, folders are not remembered.
+func (s *State) Mounted(path string) bool {
+	if len(s.Mounts) >= maxMounts || slices.ContainsFunc(s.Mounts, func(known []byte) bool { return string(known) == path }) {
+		return false
+	}
+	s.Mounts = append(s.Mounts, []byte(path))
+	return true
 }
 
 // maxMounts is how many mount points beneath its source a job remembers.
