@@ -113,10 +113,12 @@ func (w *world) disks(dice *rand.Rand) error {
 	}
 	fate := dice.IntN(6)
 	switch {
-	case d.place == elsewhere:
-		w.say("  a disk is mounted")
+	case d.parted:
+		return nil
+	case d.place != mounted:
+		w.say("  the disk is mounted")
 		return d.mount()
-	case d.place == away, fate == 0:
+	case fate == 0:
 		return nil
 	case fate == 1:
 		w.say("  the disk is unmounted for good")

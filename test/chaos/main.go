@@ -7,11 +7,22 @@
 //
 // A round changes the tree at random and runs jottasync --prune on it some times,
 // while the service misbehaves, connections break, files change, and programs
-// are killed: any filter, jottasync itself, or jserve. After each run
+// are killed: any filter, jottasync itself, or jserve. In some rounds
 //
-//   - nothing that is still on disk is gone from the service, so that what was
-//     deleted there was deleted here,
+//   - a neighbour stores its own tree beneath, and a visitor stores in the same folder,
+//     until a person says whose it is,
+//   - a disk that is mounted in the tree goes and comes back,
+//   - what the machine remembers is lost, or was written when its clock was wrong,
+//   - another tree is in the place of SRC, or most of it is changed at once,
+//   - files are left out since they are young.
+//
+// A job is started in many ways that leave it the same job. After each run
+//
+//   - nothing that is still on disk, or on a disk that is not mounted, is gone from the
+//     service, so that what was deleted there was deleted here,
 //   - what had content there still has,
+//   - what another machine has stored is as it was,
+//   - of a tree that is not the right one, nothing was deleted or overwritten,
 //   - no process is left over, no lock is held, no temporary file stays, and no
 //     program used more memory than it may,
 //   - if jottasync said, by its exit code or in its report, that all is done, all is
@@ -23,6 +34,8 @@
 // the tree, with the same trouble: what has a name then must be whole, and in the end
 // all of it must be there. At last jottasync --verify must find all of it proven,
 // and jserve its store in order.
+//
+// Only root on Linux can mount; elsewhere the disk is never there.
 //
 // All decisions follow from the seed and the number of the round: what is changed,
 // which requests fail, who is killed and after how many bytes. What a decision

@@ -80,6 +80,7 @@ func (w *world) steps(dice *rand.Rand, number int) (steps []step) {
 		{w.visit, 2, 4},
 		{w.adopts, 3, 10},
 		{func(_ context.Context, dice *rand.Rand) error { return w.disks(dice) }, 1, 3},
+		{func(_ context.Context, dice *rand.Rand) error { return w.disks(dice) }, 1, 4},
 		{func(_ context.Context, dice *rand.Rand) error { return w.lose(w.first, dice) }, 1, 3},
 		{func(_ context.Context, dice *rand.Rand) error { return w.clock(dice) }, 2, 3},
 		{w.wrong, 2, 4},
@@ -195,7 +196,7 @@ func (w *world) mishaps(p *plan, code int, before, after map[string]plain.Entry)
 			return err
 		}
 	}
-	w.disk.ran(code == 0 && len(p.blows) == 0 && p.faults == "")
+	w.disk.ran(code == 0 && len(p.blows) == 0 && p.faults == "" && !p.breaks)
 	switch {
 	case w.wrongly:
 		if code == 0 && p.has("--prune") {
