@@ -14,11 +14,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"jottatools/lib/local"
 	"jottatools/lib/record"
 )
 
@@ -283,27 +283,10 @@ func (r *Report) Save(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(name, append(b, '\n')); err != nil {
+	if err := local.Replace(name, append(b, '\n')); err != nil {
 		return fmt.Errorf("save the report: %w", err)
 	}
 	return nil
-}
-
-// replace writes a file aside, and puts it in its place when it is on disk. Aside
-// means beside it: the folder for temporary files may be full, or another disk.
-func replace(name string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // with mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }
 
 // NoteTrouble notes that a run could not even begin, and why.

@@ -118,11 +118,11 @@ func (r *Report) lastComplete() string {
 	if r.LastComplete.IsZero() {
 		return "never"
 	}
-	return local(r.LastComplete)
+	return localTime(r.LastComplete)
 }
 
-// local shows a time to people.
-func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+// localTime shows a time to people.
+func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
 // choose returns the word for a run to the service, or for one from it.
 func (r *Report) choose(store, restore string) string {
