@@ -66,7 +66,7 @@ type step func(context.Context, *rand.Rand) error
 
 // steps decides what happens in a round.
 func (w *world) steps(dice *rand.Rand, number int) (steps []step) {
-	for range 1 + dice.IntN(2) {
+	for range 1 + dice.IntN(3)/2 { // most of the others are runs in trouble, too
 		steps = append(steps, func(ctx context.Context, dice *rand.Rand) error {
 			return w.troubledRun(ctx, planSync(dice, w.first), dice)
 		})
