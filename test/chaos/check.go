@@ -205,10 +205,22 @@ func sameFile(a, b string) error {
 	return nil
 }
 
+// running returns the folder in which a run of the machine's job has what it needs
+// meanwhile; nil if there is none.
+func (m *machine) running() fs.FileInfo {
+	runs, _ := filepath.Glob(filepath.Join(m.jobs(), "*.run"))
+	if len(runs) == 0 {
+		return nil
+	}
+	fi, _ := os.Lstat(runs[0])
+	return fi
+}
+
 // nothingStays looks for what a run has left behind: temporary files, whatever has
 // hit it, and the folder of the run, unless jottasync itself was killed. A file that
-// is empty was just being made.
-func (w *world) nothingStays(m *machine, code int) error {
+// is empty was just being made. Stale is that folder of a run before that was killed;
+// a run that comes to its end before it has the lock leaves it.
+func (w *world) nothingStays(m *machine, code int, stale fs.FileInfo) error {
 	err := filepath.WalkDir(w.temp(), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -222,8 +234,9 @@ func (w *world) nothingStays(m *machine, code int) error {
 	if err != nil || code < 0 {
 		return err
 	}
-	if runs, _ := filepath.Glob(filepath.Join(m.jobs(), "*.run")); len(runs) > 0 {
-		return fmt.Errorf("%s stays behind", runs)
+	left := m.running()
+	if left != nil && !(stale != nil && os.SameFile(left, stale) && left.ModTime().Equal(stale.ModTime())) {
+		return fmt.Errorf("%s stays behind", left.Name())
 	}
 	return nil
 }

@@ -151,6 +151,7 @@ func (w *world) checkedRun(ctx context.Context, p *plan, dice *rand.Rand) (code 
 	}
 	p.by.tree.forget()
 	before, _ := p.by.report()
+	stale := p.by.running()
 	code, err = w.run(ctx, p, dice)
 	if err != nil {
 		return code, err
@@ -160,7 +161,7 @@ func (w *world) checkedRun(ctx context.Context, p *plan, dice *rand.Rand) (code 
 	if code >= 0 && !slices.Contains(codes, code) {
 		return code, fmt.Errorf("%s exits with %d, which nobody expects", p.script, code)
 	}
-	if err := w.nothingStays(p.by, code); err != nil {
+	if err := w.nothingStays(p.by, code, stale); err != nil {
 		return code, err
 	}
 	if err := calm(); err != nil {
