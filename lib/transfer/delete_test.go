@@ -231,6 +231,27 @@ func TestDeleteFolderFails(t *testing.T) {
 	}
 }
 
+// TestDeleteConflict: a conflict says that a folder is a file by now only if it is one.
+func TestDeleteConflict(t *testing.T) {
+	for _, test := range []struct{ stored, want, left string }{
+		{"a/ a/f a/g", "a failed kind_conflict, a/f failed kind_conflict, a/g failed kind_conflict", "a/ a/f a/g"},
+		{"a", "a done, a/f done, a/g done", "a"},
+	} {
+		f := newFake()
+		f.store(test.stored)
+		f.before = func(op string, p jfs.Path) error {
+			if op == "list" {
+				return answer(p, record.ClassKindConflict, 409)
+			}
+			return nil
+		}
+		res := deletePlan(t, f, DeleteOptions{}, stream(t, goneAll("a/ a/f a/g")...))
+		if got := strings.Join(res.summary(), ", "); got != test.want || f.left() != test.left || res.err != nil {
+			t.Errorf("%s: Delete = %v, records are %s, left is %s; want %s", test.stored, res.err, got, f.left(), test.want)
+		}
+	}
+}
+
 func TestDeleteWithheld(t *testing.T) {
 	records := goneAll("a/ a/f g")
 	whole := stream(t, records...)

@@ -31,8 +31,10 @@ func (d *deletions) deleteGroup(g *group) {
 	top := remotePath(g.top)
 	err := d.inspect(g, top)
 	switch {
-	case errors.Is(err, jfs.ErrNotExist), errors.Is(err, jfs.ErrExist):
-		err = nil // gone, or a file by now
+	case errors.Is(err, jfs.ErrNotExist):
+		err = nil
+	case errors.Is(err, jfs.ErrExist) && d.isFile(top):
+		err = nil // the folder is gone, and a file has its name by now
 	case err == nil && g.kept == "":
 		err = d.deleteFolder(top)
 	case err == nil:
@@ -41,6 +43,13 @@ func (d *deletions) deleteGroup(g *group) {
 		return
 	}
 	d.settleAll(g, err)
+}
+
+// isFile reports whether a file has the name p. A conflict alone does not say so: a
+// service in trouble may answer the listing of a folder with one.
+func (d *deletions) isFile(p jfs.Path) bool {
+	info, err := d.service.Stat(d.ctx, p)
+	return err == nil && info.Kind == jfs.KindFile
 }
 
 // inspect holds the service's listing of the folder against the plan.
