@@ -21,7 +21,7 @@ func (e *BrakeError) Error() string { return e.Reason }
 // new files, if renames are tracked, and the deletions, if they stand up to every doubt.
 func (p *plan) finish(ctx context.Context, source *record.Reader) error {
 	var held WithheldError
-	if err := p.change(&held); err != nil {
+	if err := p.change(source.Whole(), &held); err != nil {
 		return err
 	}
 	unclean := source.Clean()
@@ -60,14 +60,21 @@ func (p *plan) finish(ctx context.Context, source *record.Reader) error {
 	return &held
 }
 
-// change proposes to overwrite files, unless they are too many.
-func (p *plan) change(held *WithheldError) error {
+// change proposes to overwrite files, unless they are too many. If the source was not
+// read to its end, which partial says, all that was not seen may have been changed, too.
+func (p *plan) change(partial error, held *WithheldError) error {
 	n := p.changed.Len()
-	if n == 0 || !p.opts.Past.Holds(*p.opts.MaxChange, n, p.onTarget) {
+	switch {
+	case n == 0:
+		return nil
+	case p.opts.Past.Holds(*p.opts.MaxChange, n, p.onTarget):
+		held.add(0, n, &BrakeError{fmt.Sprintf("%s more than --max-change %v allows to overwrite; look whether somebody has changed them all, and if it is right, give a higher limit",
+			p.ofStored(n), p.opts.MaxChange)})
+	case partial != nil && n > p.opts.MaxChange.Spare && p.opts.Past.Holds(*p.opts.MaxChange, max(n, p.onTarget), p.onTarget):
+		held.add(0, n, fmt.Errorf("%s changed, and how many others are is not known: %w", record.Count(n, "stored file is", "stored files are"), partial))
+	default:
 		return p.emitAll(p.changed.All())
 	}
-	held.add(0, n, &BrakeError{fmt.Sprintf("%s more than --max-change %v allows to overwrite; look whether somebody has changed them all, and if it is right, give a higher limit",
-		p.ofStored(n), p.opts.MaxChange)})
 	return p.emitHeld(p.changed.All())
 }
 
