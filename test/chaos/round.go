@@ -133,6 +133,13 @@ func (w *world) troubledRun(ctx context.Context, p *plan, dice *rand.Rand) error
 	return err
 }
 
+// neverTooMany is how many files may be overwritten whatever share they are. That is so
+// of a run that has not seen more.
+const neverTooMany = 100
+
+// exitLimit is the code of a run that a brake held.
+const exitLimit = 6
+
 // codes are those that the programs may exit with: the ones of their table but for wrong
 // usage, and a lock that is held, as nothing runs beside.
 var codes = []int{0, 1, 3, 4, 5, 6, 7, 75, 130}
@@ -208,13 +215,17 @@ func (w *world) mishaps(p *plan, code int, before, after map[string]plain.Entry)
 		if code == 0 {
 			return errors.New("most files are changed, and jottasync exits with 0")
 		}
-		changed := map[string]plain.Entry{}
-		for path, e := range before {
-			if isBallast(path) {
-				changed[path] = e
+		overwritten := 0
+		for path, had := range before {
+			if !isBallast(path) {
+				continue
+			}
+			if err := unchanged(map[string]plain.Entry{path: had}, after); err == nil {
+				continue
+			} else if overwritten++; code == exitLimit || overwritten > neverTooMany {
+				return err
 			}
 		}
-		return unchanged(changed, after)
 	}
 	return nil
 }
