@@ -88,18 +88,21 @@ moved away is not deleted, nor does it count for --max-delete.`
 	f.BoolVar(&o.PruneIgnored, "prune-ignored", false, "with --prune: what is ignored counts as gone")
 	f.BoolVar(&o.TrackRenames, "track-renames", false, "with --prune: move what is gone to where its content is new")
 	f.StringVar(&o.maxDelete, "max-delete", o.MaxDelete.String(), "with --prune: propose no deletion at all beyond `N|P%` files")
-	f.StringVar(&o.maxChange, "max-change", "50%", "with --dest: overwrite no file at all beyond `N|P%`; up to 100 files are never too many for a share")
+	f.StringVar(&o.maxChange, "max-change", "50%", "with --dest: overwrite no file at all beyond `N|P%` (if not given, up to 100 files are never too many)")
 	f.StringVar(&o.state, "state", "", "what earlier runs of the job have seen is in `FILE`, which jjob writes")
 	command.PatternsVar(f, &o.accept, "accept-changed", "with --state: store files that match `PATTERN` although the disk seems to have damaged them")
 	f.BoolVar(&o.changes, "changes", false, "leave out what is the same on both sides; the end record counts it")
 	f.StringVar(&o.format, "format", "ndjson", "write `FORMAT`: ndjson, or combined: one symbol (= + - * !) and path a line")
-	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) }))
+	os.Exit(cmd.Main(func(ctx context.Context, env *command.Env) error {
+		o.changeGiven = f.Changed("max-change")
+		return run(ctx, env, o)
+	}))
 }
 
 type options struct {
 	diff.Options
 	maxDelete, maxChange, format, state string
-	reverse, changes                    bool
+	reverse, changes, changeGiven       bool
 	accept                              func(path string) bool
 	mounted                             func(*record.Record) // hears of each folder in which a file system is mounted
 }
@@ -112,7 +115,7 @@ func run(ctx context.Context, env *command.Env, o options) (err error) {
 	if err != nil {
 		return command.Usagef("--max-change: %v", err)
 	}
-	if change.Percent {
+	if !o.changeGiven {
 		change.Spare = 100
 	}
 	if o.format != "ndjson" && o.format != "combined" {

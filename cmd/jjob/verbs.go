@@ -145,7 +145,8 @@ func end(ctx context.Context, env *command.Env, o options) error {
 	c := &r.Counts
 	// With deletions withheld, the tree may have been another one. What was written in the
 	// right one meanwhile must not count as stored.
-	stored := r.Complete && r.Withheld == 0
+	// So it is with a run over a part of the tree.
+	stored := r.Complete && r.Withheld == 0 && r.LastComplete.Equal(r.Ended)
 	out := job.Outcome{Started: r.Started, Complete: stored, Whole: r.Incomplete == "", Added: c.AddedFiles, Deleted: c.DeletedFiles}
 	for _, e := range r.Mounts {
 		out.Mounts = append(out.Mounts, e.Path)

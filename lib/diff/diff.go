@@ -78,7 +78,7 @@ func Plan(ctx context.Context, source *record.Reader, target *record.Sorter, emi
 	p := &plan{opts: opts, emit: emit, spared: newTerritory(opts.Spared)}
 	defer p.close()
 	if opts.Begin != nil && !opts.Past.Known {
-		files, err := countFiles(target)
+		files, err := countFiles(target, p.spared)
 		if err != nil {
 			return err
 		}
@@ -254,16 +254,16 @@ func (p *plan) both(l, r *record.Record) error {
 	return p.compare(l, r)
 }
 
-// emptyMount looks at a folder that has nothing in it, while the target has.
+// emptyMount looks at a folder that has no file in it, while the target has something.
 func (p *plan) emptyMount(l *record.Record) { unseen(l) }
 
-// unseen says of a folder in which a file system is mounted, and which is empty while
+// unseen says of a folder in which a file system is mounted, and which has no file while
 // something is stored, that its content is out of sight. An empty file system in the
 // place of another one is no reason to delete.
 func unseen(l *record.Record) {
 	if l.Mount && l.Error == nil && !l.Ignored {
 		l.Reason = record.ReasonUnreadable
-		l.Error = &record.Error{Class: record.ClassVanished, Message: "the file system that is mounted here is empty, and something is stored from it, which stays; mount the right one, or delete with jrm what is stored"}
+		l.Error = &record.Error{Class: record.ClassVanished, Message: "the file system that is mounted here has no file, and something is stored from it, which stays; mount the right one, or delete with jrm what is stored"}
 	}
 }
 

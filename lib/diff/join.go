@@ -16,7 +16,7 @@ type decider interface {
 	both(l, r *record.Record) error
 	targetOnly(r *record.Record) error
 	shadowed(r *record.Record) error // the target has another entry of that name, as we fold it
-	emptyMount(l *record.Record)     // the folder is a mount point with nothing in it, and the target has something beneath
+	emptyMount(l *record.Record)     // the folder is a mount point with no file in it, and the target has something beneath
 }
 
 // targetReader is the other side of a join, in tree order.
@@ -125,7 +125,7 @@ func join(ctx context.Context, source iter.Seq2[*record.Record, error], target t
 		var below *record.Record
 		peeked := false
 		if order == 0 && l.Mount && l.Kind == record.KindDir && r.Kind == record.KindDir {
-			empty, err := src.nothingBeneath(l.Path)
+			empty, err := src.noFileBeneath(l.Path)
 			if err == nil {
 				below, err = advanceR()
 			}

@@ -70,17 +70,30 @@ func (s *lookahead) drop() {
 // pending reports whether next returns what has been read already.
 func (s *lookahead) pending() bool { return s.left > 0 || s.behind != nil }
 
-// nothingBeneath reports whether no record beneath path comes next.
-func (s *lookahead) nothingBeneath(path string) (bool, error) {
+// noFileBeneath reports whether the records beneath path, which come next, have no file
+// that is to be stored. Those it has to pass over for that are not lost. A file system
+// that was just made has a folder in it, at times (lost+found).
+func (s *lookahead) noFileBeneath(path string) (bool, error) {
 	if s.left > 0 {
-		return false, nil // there is one that was passed over
+		return false, nil // it is not known; there is something beneath
 	}
-	r, err := s.fetch()
-	if r == nil || err != nil {
-		return err == nil, err
+	for {
+		r, err := s.fetch()
+		if r == nil || err != nil {
+			return err == nil, err
+		}
+		if !record.Under(r.Path, path) {
+			s.behind = r
+			return true, nil
+		}
+		if err := s.beneath.Add(r); err != nil {
+			return false, err
+		}
+		s.left++
+		if r.Kind == record.KindFile && !r.Ignored {
+			return false, nil
+		}
 	}
-	s.behind = r
-	return !record.Under(r.Path, path), nil
 }
 
 // holds reports whether the next record is one that peekBehind passed over.

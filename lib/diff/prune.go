@@ -52,7 +52,7 @@ func (p *plan) finish(ctx context.Context, source *record.Reader) error {
 		}
 	}
 	if p.opts.Seen != nil {
-		p.opts.Seen(brake.Run{Stored: p.onTarget, Due: due + held.Changes, Whole: unclean == nil})
+		p.opts.Seen(brake.Run{Stored: p.onTarget, Due: due + held.Changes, Whole: unclean == nil && len(source.End().Scope) == 0})
 	}
 	if held.Reason == nil {
 		return nil
@@ -67,6 +67,8 @@ func (p *plan) change(partial error, held *WithheldError) error {
 	switch {
 	case n == 0:
 		return nil
+	case p.opts.Withhold != nil:
+		held.add(0, n, &BrakeError{p.opts.Withhold.Error()})
 	case p.opts.Past.Holds(*p.opts.MaxChange, n, p.onTarget):
 		held.add(0, n, &BrakeError{fmt.Sprintf("%s more than --max-change %v allows to overwrite; look whether somebody has changed them all, and if it is right, give a higher limit",
 			p.ofStored(n), p.opts.MaxChange)})

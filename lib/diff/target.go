@@ -11,14 +11,15 @@ import (
 // deleted, and is passed over.
 type stored struct {
 	cursor *record.Cursor
-	peeked bool  // the record of the cursor is still to be handed out
-	count  int64 // of records that were
-	files  int64 // those of files
+	others *territory // of other jobs: its files do not count
+	peeked bool       // the record of the cursor is still to be handed out
+	count  int64      // of records that were
+	files  int64      // those of files, except what other jobs have stored
 }
 
-// countFiles returns how many files a target has.
-func countFiles(target *record.Sorter) (int64, error) {
-	all := &stored{cursor: target.Cursor()}
+// countFiles returns how many files a target has, except those of other jobs.
+func countFiles(target *record.Sorter, others *territory) (int64, error) {
+	all := &stored{cursor: target.Cursor(), others: others}
 	for {
 		r, err := all.next()
 		if r == nil || err != nil {
@@ -36,7 +37,7 @@ func (s *stored) next() (*record.Record, error) {
 		r, err := s.cursor.Record()
 		if err != nil || r.Error == nil {
 			s.count++
-			if r != nil && r.Kind == record.KindFile {
+			if r != nil && r.Kind == record.KindFile && s.others.of(r.Path) == "" {
 				s.files++
 			}
 			return r, err
@@ -67,7 +68,7 @@ type skimmed struct {
 
 // skimming returns the target of a plan's first pass.
 func (p *plan) skimming(source *ordered, sorted *record.Sorter) *skimmed {
-	return &skimmed{stored{cursor: sorted.Cursor()}, p, source}
+	return &skimmed{stored{cursor: sorted.Cursor(), others: p.spared}, p, source}
 }
 
 func (s *skimmed) next() (*record.Record, error) {
@@ -109,7 +110,9 @@ func (s *skimmed) skim(ctx context.Context, ahead *lookahead, shadowed *twins) e
 		s.source.in.SkipLine()
 		s.peeked = false
 		s.count++
-		s.files++
+		if s.others.of(there) == "" {
+			s.files++
+		}
 		p.files++
 		p.twins.last, shadowed.last, s.source.last = there, there, there
 		p.seen.add(there)

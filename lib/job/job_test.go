@@ -150,7 +150,14 @@ func TestCompany(t *testing.T) {
 		if a.Withhold() == nil || b.Withhold() == nil {
 			t.Fatalf("%v, %v", a.Withhold(), b.Withhold())
 		}
+		a.Past = brake.Past{Known: true, Files: 7}
+		if err := a.Push(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
 		b = begin(t, s, b, "other", "/docs", "/Jotta/Archive/NAS", Meeting{Adopt: true})
+		if b.Past != a.Past {
+			t.Errorf("it has forgotten the past of the job that it adopts from: %+v", b.Past)
+		}
 		a2 := begin(t, s, nil, "other", "/docs", docs, Meeting{ReadOnly: true})
 		if b.Withhold() != nil || a2.ID != b.ID {
 			t.Errorf("adopted: %v; %s and %s", b.Withhold(), a2.ID, b.ID)

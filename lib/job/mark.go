@@ -90,13 +90,17 @@ func (s *State) company() bool {
 	return len(s.Unknown) > 0
 }
 
-// adopt removes the marks of other jobs with the same DEST.
+// adopt removes the marks of other jobs with the same DEST. What they knew to be stored
+// when all was last well goes on to count: a brake that held them holds this job, too.
 func (s *State) adopt(ctx context.Context, service Service) error {
 	var rest []Mark
 	for _, o := range s.Others {
 		if relate(s.Dest, o.Dest) != equal {
 			rest = append(rest, o)
 			continue
+		}
+		if known := o.Past.Files; known > 0 && (s.Past.Files == 0 || known < s.Past.Files) {
+			s.Past = o.Past
 		}
 		if err := service.Trash(ctx, s.file(o.ID)); err != nil && !errors.Is(err, jfs.ErrNotExist) {
 			return fmt.Errorf("remove the mark of another job: %w", err)

@@ -84,6 +84,7 @@ func Unchanged(r *record.Record, fi fs.FileInfo) bool {
 type state struct {
 	dev, ino     uint64
 	ctime, btime time.Time
+	mount        bool // something is mounted there; false where the platform does not tell
 }
 
 func stateOf(fi fs.FileInfo) state {
@@ -182,6 +183,10 @@ func (i *info) Sys() any           { return nil }
 // Device returns the number of the file system that holds the file, or 0 where
 // the platform does not tell.
 func Device(fi fs.FileInfo) uint64 { return stateOf(fi).dev }
+
+// MountRoot reports whether something is mounted at the file: a file system, or with a
+// bind mount another part of the same one. It is false where the platform does not tell.
+func MountRoot(fi fs.FileInfo) bool { return stateOf(fi).mount }
 
 // SameFile reports whether a and b describe one file. Unlike os.SameFile it
 // takes the file infos of this package, too.

@@ -65,6 +65,7 @@ func fromStatx(name string, st *unix.Statx_t) *info {
 			dev:   unix.Mkdev(st.Dev_major, st.Dev_minor),
 			ino:   st.Ino,
 			ctime: time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)),
+			mount: st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, // since Linux 5.8
 		},
 	}
 	if st.Mask&unix.STATX_BTIME != 0 {

@@ -51,6 +51,10 @@ type Report struct {
 	Incomplete   string    `json:"incomplete,omitempty"`   // why the stream proves nothing, if so
 	OutOfTime    bool      `json:"out_of_time,omitempty"`  // that is since --max-duration stopped it
 
+	// Scoped: the job has only ever been run over a part of its source, as with
+	// --files-from. Otherwise such a run adds to what is known of all of it.
+	Scoped bool `json:"scoped,omitempty"`
+
 	// Runs are the ends of the last runs, from old to new. Several within a few minutes
 	// count as the first of them. A run that was cut off is not among them.
 	Runs []time.Time `json:"runs,omitempty"`

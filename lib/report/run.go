@@ -219,8 +219,30 @@ func (r *Run) Finish(in *record.Reader, now time.Time) {
 		r.OutOfTime, r.Incomplete = true, "it was stopped by --max-duration"
 	}
 	r.carryOn(in)
-	if r.Complete {
-		r.LastComplete = r.Ended
+	switch before := r.Previous; {
+	case len(end.Scope) > 0 && !r.Restore && before != nil && !before.Scoped:
+		r.addTo(before, end.Scope)
+	case r.Complete:
+		r.Scoped, r.LastComplete = len(end.Scope) > 0, r.Ended
+	}
+}
+
+// addTo keeps what the report of a run over all of the source says of what this run, over
+// a part of it, has not seen.
+func (r *Run) addTo(before *Report, scope []string) {
+	r.Complete = r.Complete && before.Complete
+	r.Withheld = max(r.Withheld, before.Withheld)
+	r.HeldChanges = max(r.HeldChanges, before.HeldChanges)
+	for _, e := range before.Held {
+		if !contains(r.Held, e.Path) {
+			r.lists.held.add(&r.Held, &r.HeldOmitted, e)
+		}
+	}
+	for _, e := range before.NotStored {
+		covered := slices.ContainsFunc(scope, func(path string) bool { return record.Under(e.Path, path) })
+		if !covered && !contains(r.NotStored, e.Path) {
+			r.lists.notStored.add(&r.NotStored, &r.Omitted, e)
+		}
 	}
 }
 

@@ -430,3 +430,31 @@ func TestAfter(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// TestScoped: a run over a part of the source says nothing of the rest.
+func TestScoped(t *testing.T) {
+	const scope = `"scope":["f"],`
+	bad := &finish(whole(good+`{"kind":"file","root":"/s","path":"b","size":1,"action":"none","reason":"held","status":"skipped"}`+"\n"+
+		`{"kind":"file","root":"/s","path":"c","size":1,"action":"put","reason":"new","status":"failed","error":{"class":"network","message":"m"}}`+"\n", `"withheld":3,`), nil, at).Report
+	well := &finish(whole(good, ""), nil, at).Report
+	later := at.Add(time.Hour)
+	for _, test := range []struct {
+		name     string
+		previous *Report
+		complete bool
+		last     time.Time
+		withheld int64
+		left     string
+		scoped   bool
+	}{
+		{"after one over all that failed", bad, false, time.Time{}, 3, "c(new)", false},
+		{"after one over all", well, true, at, 0, "", false},
+		{"the first", nil, true, later, 0, "", true},
+		{"after one like it", &finish(whole(good, scope), nil, at).Report, true, later, 0, "", true},
+	} {
+		r := &finish(whole(good, scope), test.previous, later).Report
+		if r.Complete != test.complete || !r.LastComplete.Equal(test.last) || r.Withheld != test.withheld || paths(r.NotStored) != test.left || r.Scoped != test.scoped {
+			t.Errorf("%s: %+v", test.name, r)
+		}
+	}
+}

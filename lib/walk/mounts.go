@@ -120,7 +120,7 @@ func (g *mountGuard) seen(r *record.Record) bool {
 	return r.Mount || r.Kind == record.KindDir && g.w.device == 0
 }
 
-const errNotMounted = "a file system was mounted here at the last run and is not now; mount it, or say with --accept-unmounted that this is meant"
+const errNotMounted = "a file system was mounted here at an earlier run and is not now; mount it, or say with --accept-unmounted that this is meant"
 
 // fail makes r the record of a folder that has not been seen. An error of the class
 // vanished, such as that of a subvolume that a snapshot does not contain, says so already.
@@ -146,9 +146,9 @@ func (g *mountGuard) missing() error {
 	_, err := local.Stat(local.Join(g.w.Root, path))
 	switch {
 	case err == nil:
-		why = "a file system was mounted here at the last run, and the walk did not come to it; is a folder above it unreadable? See to that, and run it again"
+		why = "a file system was mounted here at an earlier run, and the walk did not come to it; is a folder above it unreadable? See to that, and run it again"
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
-		why = fmt.Sprintf("a file system was mounted here at the last run, and cannot be seen now: %v", err)
+		why = fmt.Sprintf("a file system was mounted here at an earlier run, and cannot be seen now: %v", err)
 	}
 	r := &record.Record{Path: path}
 	g.fail(r, why)

@@ -181,7 +181,7 @@ func TestMountBehindError(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"a: open ", "a/disk: a file system was mounted here at the last run, and the walk did not come to it", "b/disk: a file system was mounted here at the last run and is not now", long + ": a file system was mounted here at the last run, and cannot be seen now: stat "} {
+	for i, want := range []string{"a: open ", "a/disk: a file system was mounted here at an earlier run, and the walk did not come to it", "b/disk: a file system was mounted here at an earlier run and is not now", long + ": a file system was mounted here at an earlier run, and cannot be seen now: stat "} {
 		if i >= len(got) || !strings.HasPrefix(got[i], want) {
 			t.Errorf("errors %q\nwant one that begins with %q", got, want)
 		}

@@ -550,10 +550,10 @@ func (w *walker) emitFolder(f *folder) error {
 	return w.emit(r)
 }
 
-// mounted reports whether a folder is on another file system than the one it is in.
-// What it knows of the folder may be nil.
+// mounted reports whether a folder is on another file system than the one it is in, or
+// another part of the same one is mounted there. What it knows of the folder may be nil.
 func mounted(folder, above fs.FileInfo) bool {
-	return folder != nil && local.Device(folder) != local.Device(above)
+	return folder != nil && (local.Device(folder) != local.Device(above) || local.MountRoot(folder))
 }
 
 // record returns the record of an entry, without what went wrong with it. The
