@@ -1,6 +1,7 @@
 package job
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,7 +74,11 @@ func (s *State) Save(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := local.Replace(name, append(b, '\n')); err != nil {
+	b = append(b, '\n')
+	if was, err := os.ReadFile(name); err == nil && bytes.Equal(was, b) {
+		return nil // bringing it to the disk takes most of the time that a run needs beside its pipe
+	}
+	if err := local.Replace(name, b); err != nil {
 		return fmt.Errorf("save the state of the job: %w", err)
 	}
 	return nil
