@@ -103,10 +103,10 @@ func (w *world) person(m *machine) *plan {
 	if w.disk.parted {
 		p.args = append(p.args, "--accept-unmounted", slot)
 	}
-	// When the cache is lost, and the last complete run was in the future, or there was
-	// none, a file that was changed and given its old time cannot be told from a damaged
-	// one.
-	if w.blind && (w.ahead || !w.settled) {
+	// When the cache is lost, and the last complete run was in the future, began less than
+	// a second before, or never was, a file that was changed and given its old time cannot
+	// be told from a damaged one.
+	if w.blind {
 		p.args = append(p.args, "--accept-changed", "**")
 	}
 	return &p

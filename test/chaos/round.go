@@ -21,7 +21,7 @@ import (
 func (w *world) round(ctx context.Context, number int) error {
 	dice := rand.New(rand.NewPCG(w.seed, uint64(number)))
 	w.say("round %d", number)
-	w.blind, w.ahead = false, false
+	w.blind = false
 	edits := 1 + dice.IntN(25)
 	if number == 1 {
 		edits += 50
@@ -40,7 +40,6 @@ func (w *world) round(ctx context.Context, number int) error {
 	if err := w.converge(ctx, w.person(w.first)); err != nil {
 		return err
 	}
-	w.settled = true
 	if err := oneJob(w.first); err != nil {
 		return err
 	}

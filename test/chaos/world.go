@@ -46,10 +46,8 @@ type world struct {
 	disk                 *disk
 
 	// What has become of the first machine: another tree is in the place of its own, most
-	// files are changed; and in this round, its cache was lost, and its clock was ahead.
-	wrongly, scrambled bool
-	blind, ahead       bool
-	settled            bool // some run has stored all
+	// files are changed; and in this round, its cache was lost.
+	wrongly, scrambled, blind bool
 
 	runs, blows, hit, faults, compared, suspects int
 	codes                                        map[int]int

@@ -50,7 +50,6 @@ func (w *world) wrong(ctx context.Context, dice *rand.Rand) (err error) {
 		p.careful()
 		if dice.IntN(3) == 0 {
 			p.without("--prune", "--track-renames")
-			w.ahead = true // nothing is held back, so that it is the last complete run
 		}
 		if dice.IntN(2) == 0 || many {
 			p.calm()
@@ -121,7 +120,7 @@ func (w *world) young(ctx context.Context, dice *rand.Rand) error {
 	p := planSync(dice, w.first)
 	p.partial = true
 	// It may come to its end without a file that is young, and forget the digest of it.
-	w.blind, w.ahead = true, true
+	w.blind = true
 	p.args = append(p.args, "--min-age", pick(dice, []string{"1h", "1s", "1000h"}), "--prune-ignored")
 	return w.troubledRun(ctx, p, dice)
 }
