@@ -104,7 +104,7 @@ func run(ctx context.Context, o options) error {
 	w.say("seed %d", o.seed)
 	for round := 1; round <= o.rounds; round++ {
 		if err := w.round(ctx, round); err != nil {
-			return fmt.Errorf("seed %d, round %d: %w\nsee %s, and try: scripts/chaos --seed %d --rounds %d --verbose", o.seed, round, err, dir, o.seed, round)
+			return fmt.Errorf("seed %d, round %d: %w\n%s\nsee %s, and try: scripts/chaos --seed %d --rounds %d --verbose", o.seed, round, err, w.heard(), dir, o.seed, round)
 		}
 	}
 	if err := w.final(ctx); err != nil {

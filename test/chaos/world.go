@@ -220,3 +220,13 @@ func (w *world) noRaces() error {
 	}
 	return nil
 }
+
+// heard returns the last that was said, by the programs, too. A test removes the rest.
+func (w *world) heard() string {
+	b, err := os.ReadFile(w.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return "  | " + strings.Join(lines[max(0, len(lines)-40):], "\n  | ")
+}
