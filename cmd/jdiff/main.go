@@ -14,8 +14,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 
 	"jottatools/lib/brake"
@@ -23,7 +21,6 @@ import (
 	"jottatools/lib/connect"
 	"jottatools/lib/diff"
 	"jottatools/lib/jfs"
-	"jottatools/lib/job"
 	"jottatools/lib/list"
 	"jottatools/lib/record"
 )
@@ -221,37 +218,6 @@ func plan(ctx context.Context, env *command.Env, list func() (*record.Sorter, er
 	return errors.Join(err, withheld(held))
 }
 
-// remember has the plan know what earlier runs have seen, and notes what this one does.
-func (o *options) remember(env *command.Env) error {
-	s, err := job.Load(o.state, func(err error) { env.Errorf("%v", err) })
-	if err != nil {
-		return err
-	}
-	save := func() {
-		if err := s.Save(o.state); err != nil {
-			env.Errorf("%v", err)
-		}
-	}
-	o.Past, o.Spared, o.Withhold = s.Past, s.Spared(), s.Withhold()
-	o.Guard = &diff.Guard{Since: s.Since, Doubt: s.Doubts(), Accept: o.accept}
-	o.mounted = func(r *record.Record) {
-		// What is in there is about to be stored. A run that is killed must not leave that
-		// to one that finds the folder empty.
-		if !r.Ignored && r.Reason != record.ReasonElsewhere && s.Mounted(r.Path) {
-			save()
-		}
-	}
-	o.Begin = func(files int64) {
-		s.Past = s.Past.Begin(files)
-		save()
-	}
-	o.Seen = func(run brake.Run) {
-		s.Sees(run)
-		save()
-	}
-	return nil
-}
-
 // withheld gives the code for deletions that a brake held back. An input that is
 // not clean has a code of its own.
 func withheld(held *diff.WithheldError) error {
@@ -262,37 +228,4 @@ func withheld(held *diff.WithheldError) error {
 		return command.Exit(command.ExitLimit, held)
 	}
 	return command.Exit(command.ExitPartial, held)
-}
-
-func open(name string, stdin io.Reader) (io.ReadCloser, error) {
-	if name == "-" {
-		return io.NopCloser(stdin), nil
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, command.Usagef("%v", err)
-	}
-	return f, nil
-}
-
-// saved reads a saved stream into tree order. One that is not whole is used as
-// far as it goes, and said to be.
-func saved(env *command.Env, name string) (*record.Sorter, error) {
-	f, err := open(name, env.Stdin)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	in := env.Reader(f)
-	sorted, err := record.Sort(in, func(r *record.Record) bool {
-		return (r.Kind == record.KindFile || r.Kind == record.KindDir) && !r.Ignored && r.Action != record.ActionDelete
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(in.Whole(), in.LeftOut()); err != nil {
-		sorted.Close()
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return sorted, nil
 }

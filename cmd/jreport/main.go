@@ -86,7 +86,7 @@ func main() {
 	f.StringVar(&o.proof, "proof", "", "the records are not of a backup but compare `WHAT` is stored: all of it by MD5, or slice N/OF as jverify did")
 	f.BoolVar(&o.againDone, "again-done", false, "the files that jreport again names were hashed afresh in this run, or all if it exits 1")
 	f.StringVar(&o.known, "known", "", "the problems of what the patterns in `FILE` match are known")
-	f.StringVar(&o.outOfTime, "out-of-time", "", "if there is a `FILE` of that name, --max-duration has stopped the run")
+	f.StringVar(&o.outOfTime, "out-of-time", "", "if `FILE` exists, the run was stopped by --max-duration")
 	f.StringVar(&o.trouble, "trouble", "", "read no records; note in the report that a run could not begin, since `TEXT`; one that is not there is made if --source is given")
 	f.BoolVar(&o.local, "local", false, "the service is a jserve of this machine's own, started for the run")
 	f.BoolVar(&o.restore, "restore", false, "the run goes from the service to the disk")
