@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -86,11 +85,8 @@ func begin(ctx context.Context, env *command.Env, o options) error {
 	}
 	host, _ := job.Host()
 	s.Begins(env.Args[0], dest, host)
-	s.Doubt, s.DoubtAll = nil, false
-	if o.again != "" {
-		if s.Doubt, s.DoubtAll, err = doubt(o.again); err != nil {
-			return err
-		}
+	if err := o.doubts(s); err != nil {
+		return err
 	}
 	client, err := connect.Client(env, 0)
 	if err != nil {
@@ -99,15 +95,11 @@ func begin(ctx context.Context, env *command.Env, o options) error {
 	if err := s.Meet(ctx, client, job.Meeting{ReadOnly: o.readOnly, Adopt: o.adopt}); err != nil {
 		return err
 	}
-	s.Unmounted(o.unmounted)
-	if o.mounts != "" {
-		var list []byte
-		for _, path := range s.Mounts {
-			list = append(append(list, path...), 0)
-		}
-		if err := os.WriteFile(o.mounts, list, 0o600); err != nil {
-			return err
-		}
+	for _, path := range s.Unmounted(o.unmounted) {
+		env.Infof("--accept-unmounted %s: nothing is known to have been mounted there", path)
+	}
+	if err := writeList(o.mounts, s.Mounts); err != nil {
+		return err
 	}
 	if o.out == "" {
 		o.out = o.state
@@ -115,18 +107,39 @@ func begin(ctx context.Context, env *command.Env, o options) error {
 	return s.Save(o.out)
 }
 
-// doubt reads which files were found to be other than what is stored.
-func doubt(file string) (paths [][]byte, all bool, err error) {
-	if file == "-" {
-		return nil, true, nil
+// doubts notes which files the report of the last run found to be other than what is
+// stored, and lists them for jhash. There is no list if they are too many to be named, or
+// the report cannot be read.
+func (o options) doubts(s *job.State) error {
+	s.Doubt, s.DoubtAll = nil, false
+	if o.report == "" {
+		return nil
 	}
-	b, err := os.ReadFile(file)
-	for path := range bytes.SplitSeq(b, []byte{0}) {
-		if len(path) > 0 {
-			paths = append(paths, path)
-		}
+	r, err := report.Load(o.report)
+	if r == nil || err != nil {
+		s.DoubtAll = err != nil
+		return nil
 	}
-	return paths, false, err
+	paths, all := r.Again()
+	for _, path := range paths {
+		s.Doubt = append(s.Doubt, []byte(path))
+	}
+	if s.DoubtAll = !all; s.DoubtAll {
+		return nil
+	}
+	return writeList(o.again, s.Doubt)
+}
+
+// writeList writes paths to a file, each ended by a NUL. No name: nobody wants them.
+func writeList(name string, paths [][]byte) error {
+	if name == "" {
+		return nil
+	}
+	var list []byte
+	for _, path := range paths {
+		list = append(append(list, path...), 0)
+	}
+	return os.WriteFile(name, list, 0o600)
 }
 
 // end ends a run. It makes DEST if the run had nothing to store in it.

@@ -14,8 +14,7 @@ import (
 // times are the past.
 type Guard struct {
 	// Since is when a run began that has stored everything. A file that was written
-	// since, as its ctime says, has changed. It is known to the second, so that a file must
-	// have been written more than a second later. Zero: that is not known.
+	// since, as its ctime says, has changed. Zero: that is not known.
 	Since time.Time
 	// Doubt, if set, reports whether a file was found to be another than what is stored,
 	// so that only its owner can say that this is right.
@@ -33,8 +32,17 @@ func (g *Guard) suspects(l, r *record.Record) bool {
 	if !l.Fresh && (g.Doubt == nil || !g.Doubt(l.Path)) {
 		return false
 	}
-	written := !l.CTime.IsZero() && !g.Since.IsZero() && l.CTime.After(g.Since.Add(time.Second))
-	return !written && (g.Accept == nil || !g.Accept(l.Path))
+	return !g.written(l.CTime) && (g.Accept == nil || !g.Accept(l.Path))
+}
+
+// written reports whether a file with this ctime was written since the last run began
+// that stored everything.
+func (g *Guard) written(ctime time.Time) bool {
+	since := g.Since
+	if ctime.Nanosecond() == 0 { // the file system keeps whole seconds
+		since = since.Truncate(time.Second)
+	}
+	return !ctime.IsZero() && !since.IsZero() && !ctime.Before(since)
 }
 
 // damaged reports a file that guard suspects.

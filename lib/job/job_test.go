@@ -3,6 +3,8 @@ package job
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -21,6 +23,7 @@ type service struct {
 	files   map[jfs.Path][]byte
 	pending map[*jfs.Allocation]jfs.Path
 	stored  int // how often a file was stored
+	read    int // and read
 }
 
 func newService() *service {
@@ -35,7 +38,8 @@ func (s *service) List(_ context.Context, p jfs.Path) (info jfs.Info, entries []
 		if rest, in := strings.CutPrefix(string(f), string(p)+"/"); in {
 			found = true
 			name, _, deeper := strings.Cut(rest, "/")
-			e := jfs.Entry{Path: name, Kind: jfs.KindFile, Revision: jfs.Revision{State: record.StateCompleted}}
+			sum := md5.Sum(s.files[f])
+			e := jfs.Entry{Path: name, Kind: jfs.KindFile, Revision: jfs.Revision{State: record.StateCompleted, MD5: hex.EncodeToString(sum[:])}}
 			if deeper {
 				e = jfs.Entry{Path: name, Kind: jfs.KindFolder}
 			}
@@ -53,6 +57,7 @@ func (s *service) Open(_ context.Context, p jfs.Path, _, _ int64) (io.ReadCloser
 	if !ok {
 		return nil, errNotExist
 	}
+	s.read++
 	return io.NopCloser(bytes.NewReader(b)), nil
 }
 
@@ -192,8 +197,12 @@ func TestLost(t *testing.T) {
 	if err := a.Push(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	if stored := s.stored; a.Push(t.Context(), s) != nil || s.stored != stored {
-		t.Error("a mark that is there is stored again")
+	stored := s.stored
+	for _, later := range []time.Duration{0, 23 * time.Hour, -time.Hour} {
+		a.Since = started.Add(later)
+		if a.Push(t.Context(), s) != nil || s.stored != stored {
+			t.Errorf("a mark that is there is stored again after %v", later)
+		}
 	}
 	again := begin(t, s, nil, "nas", "/docs", "/Jotta/Archive/NAS", Meeting{})
 	if again.Past != (brake.Past{Known: true, Files: 40}) || !again.Since.Equal(started) || len(again.Mounts) != 2 || string(again.Mounts[1]) != "b\xff" {
@@ -205,6 +214,39 @@ func TestLost(t *testing.T) {
 	again.Unmounted([]string{"disk", "c"})
 	if len(again.Mounts) != 1 {
 		t.Errorf("%q", again.Mounts)
+	}
+}
+
+// TestOften: a run that finds all as the last one left it lists the marks, and reads and
+// stores none. After a day it says when it ran.
+func TestOften(t *testing.T) {
+	s := newService()
+	a := begin(t, s, nil, "nas", "/docs", "/Jotta/Archive/nas", Meeting{})
+	begin(t, s, nil, "other", "/docs", "/Jotta/Archive/apart", Meeting{})
+	b := begin(t, s, nil, "other", "/docs", "/Jotta/Archive/nas/photos", Meeting{})
+	s.files["/Jotta/Archive/.jottatools/jobs/x.json"] = []byte("no mark")
+	run := func() (read, stored int) {
+		was := *s
+		a = begin(t, s, a, "nas", "/docs", "/Jotta/Archive/nas", Meeting{})
+		if len(a.Spared()) != 1 || a.Withhold() == nil {
+			t.Errorf("it spares %q and withholds for %v", a.Spared(), a.Withhold())
+		}
+		return s.read - was.read, s.stored - was.stored
+	}
+	run()
+	if read, stored := run(); read != 0 || stored != 0 {
+		t.Errorf("it reads %d marks and stores %d", read, stored)
+	}
+	b.Past = brake.Past{Known: true, Files: 7}
+	if err := b.Push(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if read, stored := run(); read != 1 || stored != 0 || a.Others[0].Past.Files != 7 {
+		t.Errorf("of one that has changed, it reads %d and stores %d: %+v", read, stored, a.Others)
+	}
+	a.Since = a.Since.Add(25 * time.Hour)
+	if read, stored := run(); read != 0 || stored != 1 {
+		t.Errorf("a day later, it reads %d marks and stores %d", read, stored)
 	}
 }
 

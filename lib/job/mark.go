@@ -11,6 +11,7 @@ import (
 	"io"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,8 @@ func (s *State) Meet(ctx context.Context, service Service, m Meeting) error {
 	if err := s.read(ctx, service); err != nil {
 		return err
 	}
-	if s.Pushed.ID == "" { // it has no mark yet
+	first := s.pushed() == nil
+	if first {
 		empty, err := isEmpty(ctx, service, jfs.Path(s.Dest))
 		if err != nil {
 			return err
@@ -65,7 +67,6 @@ func (s *State) Meet(ctx context.Context, service Service, m Meeting) error {
 	if m.ReadOnly {
 		return nil
 	}
-	first := s.Pushed.ID == ""
 	if err := s.Push(ctx, service); err != nil {
 		return err
 	}
@@ -126,9 +127,10 @@ func isEmpty(ctx context.Context, service Service, p jfs.Path) (bool, error) {
 	return err == nil, err
 }
 
-// read reads the marks.
+// read reads the marks, of which most are as they were the last time.
 func (s *State) read(ctx context.Context, service Service) error {
-	s.Others, s.Unknown, s.Pushed = nil, nil, Mark{}
+	before := s.Marks
+	s.Others, s.Unknown, s.Marks = nil, nil, nil
 	folder := marks(s.Dest)
 	_, entries, err := service.List(ctx, folder)
 	if errors.Is(err, jfs.ErrNotExist) {
@@ -137,31 +139,43 @@ func (s *State) read(ctx context.Context, service Service) error {
 	if err != nil {
 		return fmt.Errorf("read the marks of jobs: %w", err)
 	}
+	s.Marks = make(map[string]Stored)
 	for _, e := range entries {
 		id, isMark := strings.CutSuffix(e.Path, ".json")
 		if !isMark || e.Kind != jfs.KindFile || !e.Live() {
 			continue
 		}
-		m, err := readMark(ctx, service, folder.Join(e.Path))
-		switch {
-		case errors.Is(err, errNoMark):
+		stored, known := before[id]
+		if !known || stored.MD5 != e.MD5 || e.MD5 == "" {
+			m, err := readMark(ctx, service, folder.Join(e.Path))
+			if errors.Is(err, jfs.ErrNotExist) {
+				continue // removed a moment ago
+			}
+			if err != nil && !errors.Is(err, errNoMark) {
+				return fmt.Errorf("read the mark of a job: %w", err)
+			}
+			stored = Stored{MD5: e.MD5, Mark: m}
+		}
+		s.Marks[id] = stored
+		switch m := stored.Mark; {
+		case m == nil:
 			s.Unknown = append(s.Unknown, string(folder.Join(e.Path)))
-		case errors.Is(err, jfs.ErrNotExist): // removed a moment ago
-		case err != nil:
-			return fmt.Errorf("read the mark of a job: %w", err)
 		case id == s.ID:
 			s.takeUp(m)
 		case relate(s.Dest, m.Dest) != apart:
-			m.ID = id // what it is called is what counts
-			s.Others = append(s.Others, *m)
+			other := *m
+			other.ID = id // what it is called is what counts
+			s.Others = append(s.Others, other)
 		}
 	}
 	return nil
 }
 
-// takeUp notes the job's own mark, and takes from it what this machine does not know.
+// pushed returns the job's mark as the service has it, or nil.
+func (s *State) pushed() *Mark { return s.Marks[s.ID].Mark }
+
+// takeUp takes from the job's own mark what this machine does not know.
 func (s *State) takeUp(m *Mark) {
-	s.Pushed = *m
 	s.Alone = s.Alone || m.Alone
 	if !s.Past.Known {
 		s.Past, s.Since, s.Mounts = m.Past, m.Since, m.Mounts
@@ -198,37 +212,44 @@ func parseMark(b []byte) (*Mark, error) {
 	return m, nil
 }
 
-// Push brings the mark to the service, if it is not there as it is.
+// Push brings the mark to the service, unless it is there as it is but for Since, by a
+// day: whoever has lost the state is well served with an earlier time.
 func (s *State) Push(ctx context.Context, service Service) error {
 	s.Version = version
-	if reflect.DeepEqual(normal(s.Mark), normal(s.Pushed)) {
+	if was := s.pushed(); was != nil && s.Since.Sub(was.Since).Abs() < 24*time.Hour && s.same(*was) {
 		return nil
 	}
-	b, err := json.MarshalIndent(s.Mark, "", "  ")
+	mark := s.Mark
+	b, err := json.MarshalIndent(mark, "", "  ")
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	digest := md5.Sum(b)
+	sum := md5.Sum(b)
+	digest := hex.EncodeToString(sum[:])
 	p := s.file(s.ID)
-	a, err := service.Allocate(ctx, p, jfs.Content{Size: int64(len(b)), MD5: hex.EncodeToString(digest[:]), Created: now, Modified: now})
+	a, err := service.Allocate(ctx, p, jfs.Content{Size: int64(len(b)), MD5: digest, Created: now, Modified: now})
 	if err == nil && !a.Uploaded {
 		err = service.Upload(ctx, a, bytes.NewReader(b[a.Offset:]))
 	}
 	if err != nil {
 		return fmt.Errorf("leave the mark of the job in %s: %w", path.Dir(string(p)), err)
 	}
-	s.Pushed = s.Mark
+	if s.Marks == nil {
+		s.Marks = make(map[string]Stored)
+	}
+	mark.Mounts = slices.Clone(mark.Mounts)
+	s.Marks[s.ID] = Stored{MD5: digest, Mark: &mark}
 	return nil
 }
 
-// normal returns a mark in which what is equal is the same.
-func normal(m Mark) Mark {
-	m.Since = m.Since.UTC().Truncate(0)
-	if len(m.Mounts) == 0 {
-		m.Mounts = nil
+// same reports whether the job's mark and m differ in Since at most.
+func (s *State) same(m Mark) bool {
+	m.ID, m.Since = s.ID, s.Since
+	if len(m.Mounts)+len(s.Mounts) == 0 {
+		m.Mounts = s.Mounts
 	}
-	return m
+	return reflect.DeepEqual(m, s.Mark)
 }
 
 // Forget removes the mark of the job from the service.

@@ -43,10 +43,19 @@ type State struct {
 	Mark
 	Seen     *brake.Run `json:"seen,omitempty"`      // what the plan of the present run has found to be due
 	Others   []Mark     `json:"others,omitempty"`    // those of other jobs that store in DEST, above or beneath it
-	Unknown  []string   `json:"unknown,omitempty"`   // marks that could not be read
+	Unknown  []string   `json:"unknown,omitempty"`   // marks that make no sense
 	Doubt    [][]byte   `json:"doubt,omitempty"`     // paths of files that were found to be other than what is stored
 	DoubtAll bool       `json:"doubt_all,omitempty"` // there are too many of them to be named
-	Pushed   Mark       `json:"pushed,omitzero"`     // the mark as the service has it
+
+	// Marks are those at the service, by the names of their files, so that a run reads
+	// only those that have changed.
+	Marks map[string]Stored `json:"marks,omitempty"`
+}
+
+// Stored is a mark as the service has it.
+type Stored struct {
+	MD5  string `json:"md5"`
+	Mark *Mark  `json:"mark,omitempty"` // nil: it makes no sense
 }
 
 // Load reads the state of a job; the one of a job that has none is empty. A file that is
@@ -204,11 +213,17 @@ func (s *State) Mounted(path string) bool {
 const maxMounts = 1000
 
 // Unmounted takes folders off the mount points that the job remembers: a person has
-// said that they are none any more.
-func (s *State) Unmounted(paths []string) {
-	s.Mounts = slices.DeleteFunc(s.Mounts, func(known []byte) bool {
-		return slices.Contains(paths, string(known))
-	})
+// said that they are none any more. It returns those that are not among them.
+func (s *State) Unmounted(paths []string) (unknown []string) {
+	for _, path := range paths {
+		i := slices.IndexFunc(s.Mounts, func(known []byte) bool { return string(known) == path })
+		if i < 0 {
+			unknown = append(unknown, path)
+			continue
+		}
+		s.Mounts = slices.Delete(s.Mounts, i, i+1)
+	}
+	return unknown
 }
 
 // Begins makes the state that of a job.
