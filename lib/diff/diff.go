@@ -17,43 +17,9 @@ import (
 	"strings"
 	"time"
 
-	"jottatools/lib/brake"
 	"jottatools/lib/jfs"
 	"jottatools/lib/record"
 )
-
-// Options says how to plan.
-type Options struct {
-	Dest         string       // remote path of the target's root; "" if there is none
-	Prune        bool         // propose to delete what is gone from the source
-	PruneIgnored bool         // what a rule about names leaves out counts as gone
-	MaxDelete    brake.Limit  // with Prune: propose to delete no file at all beyond this
-	MaxChange    *brake.Limit // overwrite no file at all beyond this; nil: without limit
-	Past         brake.Past   // what earlier runs have seen; a share in both limits is of that, too
-	Spared       []string     // folders of the target in which other jobs store, as paths; nothing in them is changed
-	Withhold     error        // if set, says why nothing may be deleted or moved, whatever is gone
-	ShowGone     bool         // report what only the target has, with action none
-	TrackRenames bool         // with Prune: move what is gone to where its content is new
-	Guard        *Guard       // tells damage from changes; nil: every change is one
-
-	// Begin, if set, hears before the first record of the plan how many files the target
-	// has, if Past does not know.
-	Begin func(files int64)
-	// Seen, if set, hears at the end what the plan has found to be due. Nothing of it is
-	// done yet.
-	Seen func(brake.Run)
-	// Foreign, if set, hears how many entries in Spared folders the source does not have.
-	Foreign func(n int64)
-	// Check, if set, returns the path under which the target would list an entry,
-	// and an error if it cannot hold it, or would not give its name back.
-	Check func(path string) (listed string, err *record.Error)
-	// Stored, if set, hears how many entries the target has.
-	Stored func(n int64)
-	// Same, if set, hears of what is the same on both sides, instead of Emit.
-	Same func(record.Same)
-	// Warn, if set, hears once of input that is out of order.
-	Warn func(message string)
-}
 
 // Emit takes the records of the plan, in the order they are to be written.
 type Emit func(*record.Record) error
@@ -437,51 +403,4 @@ func (p *plan) conflict(l *record.Record) error {
 	}
 	l.Error = &record.Error{Class: record.ClassKindConflict, Message: fmt.Sprintf("%s called %s is in the way on the service; delete it there, or let --prune do so", what, p.clash)}
 	return p.emit(l)
-}
-
-// twins finds entries whose paths differ at most by case, in a stream in tree
-// order. It remembers one path.
-type twins struct {
-	last  string // the last path that was no twin
-	stuck string // a twin; what lies beneath it cannot be stored either
-	of    string // what stuck is a twin of
-}
-
-// none reports whether path surely collides with none. A second question about the same
-// path would be one about a twin.
-func (t *twins) none(path string) bool {
-	return !(t.stuck != "" && record.Under(path, t.stuck)) && record.DifferBeyondCase(t.last, path)
-}
-
-// find returns the path that the given one collides with. The first in tree
-// order is the one that stays.
-func (t *twins) find(path string) (other string, found bool) {
-	if t.stuck != "" && record.Under(path, t.stuck) {
-		return t.of, true
-	}
-	last := t.last
-	if last == path {
-		return last, true
-	}
-	if record.DifferBeyondCase(last, path) { // as nearly always
-		t.last = path
-		return "", false
-	}
-	for at := 0; ; {
-		a, _, moreA := strings.Cut(last[at:], "/")
-		b, _, moreB := strings.Cut(path[at:], "/")
-		if a != b {
-			if record.Fold(a) != record.Fold(b) {
-				break
-			}
-			t.stuck, t.of = path[:at+len(b)], last[:at+len(a)]
-			return t.of, true
-		}
-		if !moreA || !moreB {
-			break
-		}
-		at += len(a) + 1
-	}
-	t.last = path
-	return "", false
 }

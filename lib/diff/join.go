@@ -27,180 +27,199 @@ type targetReader interface {
 	skim(context.Context, *lookahead, *twins) error
 }
 
-// join walks source and target in step. Entries pair when their paths are equal
-// but for case, as they are to the service. What the target has beneath an entry
-// that the source lists without showing what is in it (ignored, unreadable, a
-// symbolic link) is nobody's: it is not reported.
+// joiner walks source and target in step. Entries pair when their paths are equal but for
+// case, as they are to the service. What the target has beneath an entry that the source
+// lists without showing what is in it (ignored, unreadable, a symbolic link) is nobody's:
+// it is not reported.
+type joiner struct {
+	src           *lookahead
+	target        targetReader
+	d             decider
+	ignoredIsGone bool
+
+	l, r      *record.Record // what comes next on either side; nil at the end
+	shadowed  twins          // of the target: names that our folding takes for one
+	veil      string         // the last source entry that hides what is beneath it, folded
+	contested string         // folded path that several source entries claim, with none spelled as on the target
+}
+
 func join(ctx context.Context, source iter.Seq2[*record.Record, error], target targetReader, d decider, ignoredIsGone bool) error {
-	src := newLookahead(source)
-	defer src.stop()
-	var shadowed twins // of the target: names that our folding takes for one
-	advanceR := func() (*record.Record, error) {
-		for {
-			r, err := target.next()
-			if r == nil || err != nil {
-				return nil, err
-			}
-			if _, double := shadowed.find(r.Path); !double {
-				return r, nil
-			}
-			if err := d.shadowed(r); err != nil {
-				return nil, err
-			}
+	j := &joiner{src: newLookahead(source), target: target, d: d, ignoredIsGone: ignoredIsGone}
+	defer j.src.stop()
+	err := j.advance(ctx)
+	for err == nil && (j.l != nil || j.r != nil) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
+		err = j.step(ctx)
 	}
-	advanceL := func() (*record.Record, error) {
-		for {
-			l, err := src.next()
-			if l == nil || err != nil {
-				return nil, err
-			}
-			if admitted, err := d.admit(l); admitted || err != nil {
-				return l, err
-			}
-		}
-	}
+	return err
+}
 
-	// advance goes on to the next pair, when both sides are done with.
-	advance := func() (l, r *record.Record, err error) {
-		if err = target.skim(ctx, src, &shadowed); err == nil {
-			r, err = advanceR()
+// step deals with what comes first on either side.
+func (j *joiner) step(ctx context.Context) error {
+	switch order := j.order(); {
+	case order > 0:
+		if err := j.targetOnly(); err != nil {
+			return err
 		}
-		if err == nil {
-			l, err = advanceL()
+		return j.advanceTarget()
+	case order < 0:
+		j.hide()
+		if err := j.d.sourceOnly(j.l); err != nil {
+			return err
 		}
-		return l, r, err
+		return j.advanceSource()
 	}
+	lost, err := j.cede()
+	switch {
+	case err != nil:
+		return err
+	case lost:
+		return j.advanceSource()
+	}
+	if j.l.Mount && j.l.Kind == record.KindDir && j.r.Kind == record.KindDir {
+		return j.mountPoint()
+	}
+	j.hide()
+	if err := j.d.both(j.l, j.r); err != nil {
+		return err
+	}
+	return j.advance(ctx)
+}
 
-	l, r, err := advance()
+// order says which side comes first: below zero the source, above it the target.
+func (j *joiner) order() int {
+	switch {
+	case j.l == nil:
+		return 1
+	case j.r == nil:
+		return -1
+	}
+	return compareFolded(j.l.Path, j.r.Path)
+}
+
+// advance goes on to the next pair, when both sides are done with.
+func (j *joiner) advance(ctx context.Context) error {
+	if err := j.target.skim(ctx, j.src, &j.shadowed); err != nil {
+		return err
+	}
+	if err := j.advanceTarget(); err != nil {
+		return err
+	}
+	return j.advanceSource()
+}
+
+// advanceTarget goes on to the next record of the target that our folding can tell from
+// the one before.
+func (j *joiner) advanceTarget() (err error) {
+	for {
+		if j.r, err = j.target.next(); j.r == nil || err != nil {
+			return err
+		}
+		if _, double := j.shadowed.find(j.r.Path); !double {
+			return nil
+		}
+		if err := j.d.shadowed(j.r); err != nil {
+			return err
+		}
+	}
+}
+
+// advanceSource goes on to the next record of the source that takes part.
+func (j *joiner) advanceSource() (err error) {
+	for {
+		if j.l, err = j.src.next(); j.l == nil || err != nil {
+			return err
+		}
+		if admitted, err := j.d.admit(j.l); admitted || err != nil {
+			return err
+		}
+	}
+}
+
+// hide notes what is beneath the source's entry as unseen, if the source does not show it.
+func (j *joiner) hide() {
+	if hides(j.l, j.ignoredIsGone) {
+		j.veil = record.Fold(j.l.Path)
+	}
+}
+
+// targetOnly reports an entry that the source lacks, unless the source hides it.
+func (j *joiner) targetOnly() error {
+	if j.veil != "" && record.Under(record.Fold(j.r.Path), j.veil) {
+		return nil
+	}
+	return j.d.targetOnly(j.r)
+}
+
+// mountPoint deals with a folder of both sides in which something is mounted. The source
+// may have no file beneath it where the target has something.
+func (j *joiner) mountPoint() error {
+	l, r := j.l, j.r
+	empty, err := j.src.noFileBeneath(l.Path)
 	if err != nil {
 		return err
 	}
-	veil := ""      // the last source entry that hides what is beneath it
-	contested := "" // folded path that several source entries claim, with none spelled as on the target
-	for l != nil || r != nil {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
-		order := 0
-		switch {
-		case l == nil:
-			order = 1
-		case r == nil:
-			order = -1
-		default:
-			order = compareFolded(l.Path, r.Path)
-		}
-		if order > 0 {
-			if veil == "" || !record.Under(record.Fold(r.Path), veil) {
-				if err := d.targetOnly(r); err != nil {
-					return err
-				}
-			}
-			if r, err = advanceR(); err != nil {
-				return err
-			}
-			continue
-		}
-		if order == 0 && (name(l.Path) != name(r.Path) || neverStored(l)) {
-			// The target has another spelling. It belongs to the twin that is
-			// spelled alike, if there is one. Which of several others was stored
-			// is not known, so none of them takes its place. It never belongs to
-			// an entry that is not stored, if there is another one.
-			lost, disputed, err := cede(src, l, name(r.Path), contested, d)
-			if err != nil {
-				return err
-			}
-			if disputed {
-				contested = record.Fold(l.Path)
-			}
-			if lost {
-				if l, err = advanceL(); err != nil {
-					return err
-				}
-				continue
-			}
-		}
-		// What the target has beneath a folder in which something is mounted.
-		var below *record.Record
-		peeked := false
-		if order == 0 && l.Mount && l.Kind == record.KindDir && r.Kind == record.KindDir {
-			empty, err := src.noFileBeneath(l.Path)
-			if err == nil {
-				below, err = advanceR()
-			}
-			if err != nil {
-				return err
-			}
-			peeked = true
-			if empty && below != nil && record.Under(record.Fold(below.Path), record.Fold(r.Path)) {
-				d.emptyMount(l)
-			}
-		}
-		if hides(l, ignoredIsGone) {
-			veil = record.Fold(l.Path)
-		}
-		if order < 0 {
-			err = d.sourceOnly(l)
-		} else {
-			err = d.both(l, r)
-		}
-		if err != nil {
-			return err
-		}
-		switch {
-		case peeked:
-			r = below
-			l, err = advanceL()
-		case order == 0:
-			l, r, err = advance()
-		default:
-			l, err = advanceL()
-		}
-		if err != nil {
-			return err
-		}
+	if err := j.advanceTarget(); err != nil {
+		return err
 	}
-	return nil
+	if empty && j.r != nil && record.Under(record.Fold(j.r.Path), record.Fold(r.Path)) {
+		j.d.emptyMount(l)
+	}
+	j.hide()
+	if err := j.d.both(l, r); err != nil {
+		return err
+	}
+	return j.advanceSource()
 }
 
-// cede looks behind l for a twin that has the better claim to the place of both on the
-// target: one spelled as the target has it, or, if l is not stored, one that is. If there
-// is one, l and what is beneath it yield to it. They yield as well if both are spelled
-// otherwise, or if the place, contested, was disputed before.
-func cede(src *lookahead, l *record.Record, spelling, contested string, d decider) (lost, disputed bool, err error) {
-	twin, err := src.peekBehind(l.Path)
+// cede reports whether the source's entry has lost its place to a twin. It may if the
+// target has another spelling, which belongs to the twin that is spelled alike, if there
+// is one. Which of several others was stored is not known, so none of them takes its
+// place. It never belongs to an entry that is not stored, if there is another one.
+func (j *joiner) cede() (lost bool, err error) {
+	if name(j.l.Path) == name(j.r.Path) && !neverStored(j.l) {
+		return false, nil
+	}
+	winner, disputed, err := j.winner()
+	if winner == "" || err != nil {
+		return false, err
+	}
+	if disputed {
+		j.contested = record.Fold(j.l.Path)
+	}
+	for l := j.l; ; { // what is beneath it yields, too
+		if err := j.d.yield(l, winner); err != nil {
+			return false, err
+		}
+		if !j.src.holds() {
+			return true, nil
+		}
+		if l, err = j.src.next(); err != nil {
+			return false, err
+		}
+	}
+}
+
+// winner looks behind the source's entry for a twin that has the better claim to the
+// place of both on the target: one spelled as the target has it, or one that is stored if
+// the entry is not. It returns "" if there is none. The place is disputed if both are
+// spelled otherwise, or it was before.
+func (j *joiner) winner() (path string, disputed bool, err error) {
+	l, spelling := j.l, name(j.r.Path)
+	twin, err := j.src.peekBehind(l.Path)
 	if err != nil {
-		return false, false, err
+		return "", false, err
 	}
-	if twin != nil && (record.Fold(twin.Path) != record.Fold(l.Path) || dir(twin.Path) != dir(l.Path)) {
-		twin = nil
-	}
-	winner := ""
+	stored := twin != nil && !neverStored(twin) && dir(twin.Path) == dir(l.Path) && record.Fold(twin.Path) == record.Fold(l.Path)
 	switch {
-	case neverStored(l):
-		if twin == nil || neverStored(twin) {
-			return false, false, nil
-		}
-		winner = twin.Path
-	case contested != "" && record.Fold(l.Path) == contested:
-		winner, disputed = dir(l.Path)+spelling, true
-	case twin == nil || neverStored(twin):
-		return false, false, nil
-	default:
-		winner, disputed = twin.Path, name(twin.Path) != spelling
+	case !neverStored(l) && j.contested != "" && record.Fold(l.Path) == j.contested:
+		return dir(l.Path) + spelling, true, nil
+	case !stored:
+		return "", false, nil
 	}
-	for {
-		if err := d.yield(l, winner); err != nil {
-			return false, false, err
-		}
-		if !src.holds() {
-			return true, disputed, nil
-		}
-		if l, err = src.next(); err != nil {
-			return false, false, err
-		}
-	}
+	return twin.Path, !neverStored(l) && name(twin.Path) != spelling, nil
 }
 
 func name(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
@@ -214,86 +233,3 @@ func compareFolded(a, b string) int {
 	}
 	return record.Compare(record.Fold(a), record.Fold(b))
 }
-
-// ordered reads a source stream and puts right what is out of order: from the
-// first such record on, the rest is kept and sorted, to be joined in a second
-// pass.
-type ordered struct {
-	in      *record.Reader
-	foreign Emit // takes records of kinds that have no place in a tree
-	warn    func(string)
-	rest    *record.Sorter // nil while the stream is in order
-	last    string         // the path of the last record that was
-}
-
-// records returns the source up to the first record that is out of order.
-func (o *ordered) records() iter.Seq2[*record.Record, error] {
-	return func(yield func(*record.Record, error) bool) {
-		for r := range o.in.All() {
-			if r.Foreign() {
-				if err := o.foreign(r); err != nil {
-					yield(nil, err)
-					return
-				}
-				continue
-			}
-			if o.rest == nil && record.Compare(o.last, r.Path) > 0 {
-				if o.warn != nil {
-					o.warn("the input is out of order from " + r.Path + " on; sorting it")
-				}
-				o.rest = new(record.Sorter)
-			}
-			if o.rest != nil {
-				if err := o.rest.Add(r); err != nil {
-					yield(nil, err)
-					return
-				}
-				continue
-			}
-			o.last = strings.Clone(r.Path)
-			if !yield(r, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (o *ordered) close() {
-	if o.rest != nil {
-		o.rest.Close()
-	}
-}
-
-// joinRest plans the sorted rest of a source that was out of order, and takes
-// it off the candidates for deletion.
-func (p *plan) joinRest(ctx context.Context, src *ordered, target *record.Sorter) error {
-	p.second, p.twins, p.clash = true, twins{}, ""
-	if err := p.seen.load(); err != nil {
-		return err
-	}
-	if err := join(ctx, src.rest.Sorted(), &stored{cursor: target.Cursor()}, p, p.opts.PruneIgnored); err != nil {
-		return err
-	}
-	var still stillGone
-	gone := newPulled(p.gone.All())
-	defer gone.stop()
-	if err := join(ctx, src.rest.Sorted(), gone, &still, p.opts.PruneIgnored); err != nil {
-		still.spool.Close()
-		return err
-	}
-	p.gone.Close()
-	p.gone = still.spool
-	return nil
-}
-
-// stillGone collects the candidates that the rest of the source does not have
-// either.
-type stillGone struct{ spool record.Spool }
-
-func (s *stillGone) admit(*record.Record) (bool, error)        { return true, nil }
-func (s *stillGone) yield(*record.Record, string) error        { return nil }
-func (s *stillGone) shadowed(*record.Record) error             { return nil }
-func (s *stillGone) emptyMount(l *record.Record)               { unseen(l) }
-func (s *stillGone) sourceOnly(*record.Record) error           { return nil }
-func (s *stillGone) both(_, _ *record.Record) error            { return nil }
-func (s *stillGone) targetOnly(candidate *record.Record) error { return s.spool.Add(candidate) }
