@@ -63,6 +63,7 @@ type entry struct {
 	// Of a folder:
 	children map[string]*entry // by folded name; nil: not looked at yet
 	listed   time.Time         // when the service was last asked; zero: never
+	hidden   string            // the name of something in it that the mount does not show; "" if there is nothing
 	version  int               // counts changes made here, so that a listing asked for before is known to be old
 	cached   cached            // what the kernel remembers of the listing
 	modified time.Time         // when something in it was changed, or what people set

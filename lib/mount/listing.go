@@ -68,9 +68,14 @@ func (f *fileSystem) relist(ctx context.Context, dir *entry) (bool, error) {
 		return false, nil
 	}
 	found := make([]foundEntry, 0, len(entries))
+	dir.hidden = ""
 	for i := range entries {
-		if e, ok := f.visible(dir, &entries[i]); ok && p.Covers(p.Join(entries[i].Path)) {
+		e, ok := f.visible(dir, &entries[i])
+		switch {
+		case ok && p.Covers(p.Join(entries[i].Path)):
 			found = append(found, e)
+		case entries[i].Deleted.IsZero():
+			dir.hidden = entries[i].Path
 		}
 	}
 	f.merge(dir, found, asked)

@@ -287,10 +287,13 @@ func (f *fileSystem) rmdir(e *entry) error {
 		}
 	}
 	f.tree.mu.Lock()
-	p, empty := f.tree.path(e), len(e.children) == 0
+	p, empty, hidden := f.tree.path(e), len(e.children) == 0, e.hidden
 	f.tree.mu.Unlock()
-	if !empty {
+	switch {
+	case !empty:
 		return syscall.ENOTEMPTY
+	case hidden != "":
+		return fmt.Errorf("%s holds %q, which a mount does not show; delete it elsewhere: %w", p, hidden, syscall.ENOTEMPTY)
 	}
 	remove := f.service.TrashDir
 	if f.o.HardDelete {
