@@ -137,6 +137,26 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// TestWhatIsSetStays: times do not change by themselves when a file has been uploaded and
+// its folder is listed again. Names that are too long are said to be.
+func TestWhatIsSetStays(t *testing.T) {
+	w := newWorld(t, "--write-back", "0s", "--dir-ttl", "0s")
+	w.sh(`
+		echo x >f
+		touch -a -d 2020-01-01 f
+		was=$(stat -c '%X %Y %Z' f)
+		sync f
+		test "$(stat -c '%X %Y %Z' f)" = "$was"
+		test "$(stat -c %X f)" = "$(date -d 2020-01-01 +%s)"
+		test "$(stat -c %h .)" = 1
+		long=$(head -c 256 /dev/zero | tr '\0' a)
+		for what in "stat $long" "rm $long" "mkdir $long" "rmdir $long" "touch $long" "mv f $long" "mv $long g" "chmod 600 $long"; do
+			fails $what 2>err
+			grep -q 'File name too long' err
+		done
+		rm f`)
+}
+
 // TestAttributesAndExtras: what the mount shows besides files.
 func TestAttributesAndExtras(t *testing.T) {
 	w := newWorld(t, "--write-back", "0s", "--dir-ttl", "100ms")
@@ -162,6 +182,9 @@ func TestAttributesAndExtras(t *testing.T) {
 		if got := get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
+	}
+	if n, err := unix.Listxattr(file, make([]byte, 4096)); n != 0 || err != nil {
+		t.Errorf("%d bytes of names are listed, which programs would copy: %v", n, err)
 	}
 	if err := unix.Setxattr(file, "user.jotta.publicurl", []byte("1"), 0); err != nil {
 		t.Error(err)

@@ -21,6 +21,7 @@ import (
 	"jottatools/lib/connect"
 	"jottatools/lib/mount"
 	"jottatools/lib/mount/spool"
+	"jottatools/lib/record"
 	"jottatools/lib/transfer"
 )
 
@@ -193,6 +194,10 @@ func status(env *command.Env, args []string, asJSON bool) error {
 	switch {
 	case s.LoginError != "":
 		err = errors.Join(err, command.Exit(command.ExitAuth, errors.New(s.LoginError)))
+	case s.State == mount.StateAway:
+		err = errors.Join(err, command.Exit(command.ExitTemporary, errors.New("the service does not answer")))
+	case s.State == mount.StateFull:
+		err = errors.Join(err, command.Exit(command.ExitPartial, errors.New("the account is full; what waits is stored once there is space")))
 	case s.Failed > 0:
 		err = errors.Join(err, command.Exit(command.ExitPartial, fmt.Errorf("%d files cannot be uploaded", s.Failed)))
 	}
@@ -202,11 +207,12 @@ func status(env *command.Env, args []string, asJSON bool) error {
 func printStatus(env *command.Env, s *mount.Status) {
 	size := command.FormatSize
 	env.Printf("mounted      since %s, process %d", s.Since.Local().Format(time.DateTime), s.PID)
+	env.Printf("state        %s", s.State)
 	here := ""
 	if s.SpoolBytes < s.PendingBytes {
 		here = fmt.Sprintf(", %s of them changed here", size(s.SpoolBytes))
 	}
-	env.Printf("to upload    %d files, %s%s; %d under way, %d refused", s.Pending, size(s.PendingBytes), here, s.Uploading, s.Failed)
+	env.Printf("to upload    %s, %s%s; %d under way, %d refused", record.Count(int64(s.Pending), "file", "files"), size(s.PendingBytes), here, s.Uploading, s.Failed)
 	for _, f := range s.Files {
 		env.Printf("             %10s  %s%s", size(f.Size), f.Path, trouble(f))
 	}

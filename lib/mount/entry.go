@@ -46,17 +46,18 @@ type entry struct {
 	gone   bool   // removed or replaced; it may still be open
 
 	// Of a file:
-	stored  bool // the service has it, as rev says
-	tried   bool // an upload began: the service may have it
-	rev     revision
-	local   *local    // what has been written; nil if the service has all
-	handles int       // open
-	writers int       // of them, those that can write
-	sending *sending  // the upload under way
-	changed time.Time // when it was last changed here
-	opened  chunks.ID // the content that the kernel has pages of
-	inode   *fs.Inode // what the kernel knows it by; nil if it has not asked
-	alias   *fs.Inode // what it knows it by in other letters; nil likewise
+	stored   bool // the service has it, as rev says
+	tried    bool // an upload began: the service may have it
+	rev      revision
+	local    *local    // what has been written; nil if the service has all
+	handles  int       // open
+	writers  int       // of them, those that can write
+	sending  *sending  // the upload under way
+	changed  time.Time // when it was last changed here
+	accessed time.Time // what somebody set; zero: nobody has
+	opened   chunks.ID // the content that the kernel has pages of
+	inode    *fs.Inode // what the kernel knows it by; nil if it has not asked
+	alias    *fs.Inode // what it knows it by in other letters; nil likewise
 
 	dropping chan struct{} // closed when the spool is rid of the last local content; nil: it is
 
@@ -65,6 +66,7 @@ type entry struct {
 	listed   time.Time         // when the service was last asked; zero: never
 	hidden   string            // the name of something in it that the mount does not show; "" if there is nothing
 	version  int               // counts changes made here, so that a listing asked for before is known to be old
+	renewing bool              // somebody is about to list it anew; see renewSoon
 	cached   cached            // what the kernel remembers of the listing
 	modified time.Time         // when something in it was changed, or what people set
 	walked   time.Time         // when it was last read as a whole
@@ -80,7 +82,7 @@ type revision struct {
 	number   int64 // 0: not known
 	created  time.Time
 	modified time.Time
-	updated  time.Time
+	updated  time.Time // when the service got it; zero for what was sent from here, which is no change
 }
 
 func (r revision) id() chunks.ID { return chunks.ID{MD5: r.md5, Size: r.size} }

@@ -62,6 +62,7 @@ func (f *fileSystem) errno(err error) syscall.Errno {
 	}
 	if no == syscall.EIO || no == syscall.EACCES {
 		f.note(err)
+		f.noteSilence(err)
 	}
 	return no
 }

@@ -75,12 +75,23 @@ type fileSystem struct {
 	lastErr string    // for status
 	lastAt  time.Time
 	refused error // the login is not good any more; nil: it is, as far as is known
+	away    error // the service does not answer; likewise
 }
 
 // forOp returns the context of an operation that is carried out whether or not its
 // caller is interrupted: half an operation would be worse than a slow one. Fsync and
-// the fetching of content go on as long as there is progress.
+// the fetching of content go on as long as there is progress. Where the service is known
+// to be away, the context has ended.
 func (f *fileSystem) forOp() (context.Context, context.CancelFunc) {
+	if away := f.isAway(); away != nil {
+		ctx, cancel := context.WithCancelCause(f.ctx)
+		cancel(away)
+		return ctx, func() {}
+	}
+	return f.forAnswer()
+}
+
+func (f *fileSystem) forAnswer() (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(f.ctx, f.o.Timeout, noAnswer(f.o.Timeout))
 }
 
@@ -92,7 +103,7 @@ const interruptGrace = 2 * time.Second
 // forWait returns the context of something that can be broken off: by a caller who
 // has been interrupted, after a while of grace, and by time.
 func (f *fileSystem) forWait(caller context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := f.forOp()
+	ctx, cancel := f.forAnswer()
 	ctx, interrupt := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(caller, func() {
 		grace := time.NewTimer(interruptGrace)

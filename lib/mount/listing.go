@@ -15,9 +15,28 @@ import (
 // views are folders of the built-in device that show what is elsewhere.
 var views = map[string]bool{"latest": true, "links": true, "trash": true}
 
-// entriesOf returns what a folder holds, asking the service if that has not been
-// done for a while.
+// list makes sure that it is known what a folder holds, asking the service if that has
+// not been done for a while. If there is no answer, what was known has to do.
 func (f *fileSystem) list(ctx context.Context, dir *entry) error {
+	err := f.isAway()
+	if err == nil {
+		err = f.renew(ctx, dir)
+		f.noteSilence(err)
+	}
+	if err == nil || !mayPass(err) {
+		return err
+	}
+	f.tree.mu.Lock()
+	defer f.tree.mu.Unlock()
+	if dir.listed.IsZero() {
+		return err
+	}
+	f.note(err)
+	return nil
+}
+
+// renew is list without a second thought.
+func (f *fileSystem) renew(ctx context.Context, dir *entry) error {
 	for tries := 0; ; tries++ {
 		f.tree.mu.Lock()
 		if !dir.listed.IsZero() && time.Since(dir.listed) < f.o.DirTTL || dir.gone {
@@ -40,6 +59,27 @@ func (f *fileSystem) list(ctx context.Context, dir *entry) error {
 			return err
 		}
 	}
+}
+
+// renewSoon is list for somebody who does not wait for it.
+func (f *fileSystem) renewSoon(dir *entry) {
+	f.tree.mu.Lock()
+	busy := dir.renewing
+	dir.renewing = true
+	f.tree.mu.Unlock()
+	if busy {
+		return
+	}
+	f.running.Go(func() {
+		ctx, cancel := f.forAnswer()
+		defer cancel()
+		if err := f.list(ctx, dir); err != nil && f.ctx.Err() == nil {
+			f.note(err)
+		}
+		f.tree.mu.Lock()
+		dir.renewing = false
+		f.tree.mu.Unlock()
+	})
 }
 
 // relist asks the service what a folder holds. It reports false if the answer was
@@ -146,7 +186,7 @@ func (f *fileSystem) merge(dir *entry, found []foundEntry, asked time.Time) {
 			if n.rev.number == 0 && n.rev.md5 == e.rev.md5 {
 				n.rev.number = number
 			}
-			if n.rev.updated.IsZero() && n.rev.md5 == e.rev.md5 {
+			if n.rev.md5 == e.rev.md5 && (number == 0 || number == n.rev.number) {
 				n.rev.updated = e.rev.updated
 			}
 			e.stored, e.rev = true, n.rev

@@ -5,11 +5,9 @@ package mount
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"jottatools/lib/jfs"
-	"jottatools/lib/record"
 )
 
 // greetTimeout is how long the start of a mount waits for the service.
@@ -37,14 +35,10 @@ func (f *fileSystem) greet() error {
 		return err
 	default:
 		f.note(err)
+		f.goAway(err)
 		f.o.Warn("%v; mounted all the same: what is in cache and spool can be used, and the service is asked again", err)
 	}
 	return nil
-}
-
-// noAnswer is the cause of a context that ends since the service is silent.
-func noAnswer(after time.Duration) error {
-	return &jfs.Error{Op: "wait", Class: record.ClassNetwork, Message: fmt.Sprintf("the service has not answered for %v", after), Retry: true}
 }
 
 // note keeps the last error for those who ask. That the login is refused is told

@@ -14,8 +14,10 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
+	"jottatools/lib/jfs"
 	"jottatools/lib/mount/chunks"
 	"jottatools/lib/mount/spool"
+	"jottatools/lib/record"
 )
 
 // Mounted is a mount.
@@ -227,7 +229,7 @@ func readStatus(dir string) ([]byte, error) {
 
 // status tells how the mount is.
 func (f *fileSystem) status() *Status {
-	s := &Status{Version: 1, PID: os.Getpid(), Since: f.o.started.UTC().Truncate(time.Second), Files: []PendingFile{},
+	s := &Status{Version: 1, State: StateOK, PID: os.Getpid(), Since: f.o.started.UTC().Truncate(time.Second), Files: []PendingFile{},
 		Spool: f.o.SpoolDir, Cache: f.o.CacheDir, CacheBytes: f.cache.Used(), CacheLimit: f.cache.Limit()}
 	jobs := f.uploads.list()
 	room := statusRoom
@@ -237,12 +239,20 @@ func (f *fileSystem) status() *Status {
 		if j.entry.local != nil {
 			file.Size, file.SpoolBytes = j.entry.local.size.Load(), j.entry.local.here()
 		}
+		full := false
 		if j.err != nil {
 			file.Error = j.err.Error()
+			full = jfs.RecordError(j.err).Class == record.ClassQuota
 		}
 		s.Pending++
 		s.PendingBytes += file.Size
 		s.SpoolBytes += file.SpoolBytes
+		switch {
+		case full:
+			s.State = StateFull
+		case j.failed && s.State == StateOK:
+			s.State = StateFailed
+		}
 		switch {
 		case j.index < 0:
 			s.Uploading++
@@ -259,8 +269,11 @@ func (f *fileSystem) status() *Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.Account, s.LastError = f.account.Username, f.lastErr
+	if f.away != nil {
+		s.State = StateAway
+	}
 	if f.refused != nil {
-		s.LoginError = f.refused.Error()
+		s.State, s.LoginError = StateLogin, f.refused.Error()
 	}
 	if !f.lastAt.IsZero() {
 		s.LastErrorAt = f.lastAt.UTC().Truncate(time.Second)

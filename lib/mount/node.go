@@ -11,6 +11,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
+	"jottatools/lib/jfs"
 	"jottatools/lib/record"
 )
 
@@ -58,13 +59,17 @@ func (f *fileSystem) attributes(e *entry, out *fuse.Attr) {
 	out.Blksize = blockSize
 	out.Mode = f.mode(e)
 	if e.isDir() {
-		out.Nlink = 2
+		out.Nlink = 1 // as where folders in it are not counted
 	} else {
 		size := e.size()
 		out.Size, out.Blocks = uint64(size), uint64((size+511)/512)
 	}
-	out.SetTimes(nil, ptr(e.mtime()), ptr(e.ctime()))
-	out.Atime, out.Atimensec = out.Mtime, out.Mtimensec
+	mtime := e.mtime()
+	atime := e.accessed
+	if atime.IsZero() {
+		atime = mtime
+	}
+	out.SetTimes(&atime, &mtime, ptr(e.ctime()))
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -118,10 +123,14 @@ func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs
 	}
 	if e == nil {
 		inode, errno := n.lookupExtra(ctx, name, out)
-		if errno == syscall.ENOENT {
-			n.lookupMissing(name, out)
+		if errno != syscall.ENOENT {
+			return inode, errno
 		}
-		return inode, errno
+		if _, err := jfs.WireName(name); err != nil && jfs.RecordError(err).Class == record.ClassNameTooLong {
+			return nil, syscall.ENAMETOOLONG
+		}
+		n.lookupMissing(name, out)
+		return nil, errno
 	}
 	n.fs.tree.mu.Lock()
 	defer n.fs.tree.mu.Unlock()
@@ -167,9 +176,13 @@ func (n *node) Getattr(ctx context.Context, _ fs.FileHandle, out *fuse.AttrOut) 
 	n.fs.tree.mu.Lock()
 	stale := n.entry.parent != nil && !n.entry.gone && n.entry.local == nil && time.Since(n.entry.parent.listed) >= n.fs.o.DirTTL
 	parent := n.entry.parent
+	open := n.entry.handles > 0
 	n.fs.tree.mu.Unlock()
 	var listErr error
-	if stale { // else somebody who keeps a file open would never see that it changes
+	switch {
+	case stale && open: // who has a file open does not wait, and sees a change the next time
+		n.fs.renewSoon(parent)
+	case stale:
 		waitCtx, cancel := n.fs.forWait(ctx)
 		listErr = n.fs.list(waitCtx, parent)
 		cancel()

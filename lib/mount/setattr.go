@@ -13,7 +13,7 @@ import (
 	"jottatools/lib/jfs"
 )
 
-// Setattr changes size and times. Owner and permissions are the same for all files;
+// Setattr changes size and times. The time of the last access lasts as long as the mount. Owner and permissions are the same for all files;
 // Options.Chmod says what becomes of wishes for others.
 func (n *node) Setattr(ctx context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	f, e := n.fs, n.entry
@@ -42,6 +42,9 @@ func (n *node) Setattr(ctx context.Context, _ fs.FileHandle, in *fuse.SetAttrIn,
 	f.rewritten(e, alias)
 	f.tree.mu.Lock()
 	defer f.tree.mu.Unlock()
+	if atime, ok := in.GetATime(); ok {
+		e.accessed = atime
+	}
 	f.attributes(e, &out.Attr)
 	out.SetTimeout(f.ttl(e))
 	return 0

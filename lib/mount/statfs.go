@@ -23,15 +23,18 @@ const (
 // the service gets the last answer.
 func (f *fileSystem) statfs(out *fuse.StatfsOut) {
 	f.mu.Lock()
-	account, old := f.account, time.Since(f.asked) > accountTTL
+	account, old := f.account, time.Since(f.asked) > accountTTL && f.away == nil
 	if old {
 		f.asked = time.Now() // one asks, the others take the old answer
 	}
 	f.mu.Unlock()
 	if old {
-		ctx, cancel := context.WithTimeout(f.ctx, accountTimeout)
+		timeout := min(accountTimeout, f.o.Timeout)
+		ctx, cancel := context.WithTimeoutCause(f.ctx, timeout, noAnswer(timeout))
 		defer cancel()
-		if now, err := f.service.Account(ctx); err == nil {
+		now, err := f.service.Account(ctx)
+		f.noteSilence(err)
+		if err == nil {
 			f.mu.Lock()
 			f.account, account = now, now
 			f.mu.Unlock()

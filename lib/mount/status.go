@@ -7,12 +7,22 @@ import (
 	"time"
 )
 
+// The states of a mount, the gravest first.
+const (
+	StateLogin  = "login"  // the service does not take the login any more
+	StateAway   = "away"   // the service does not answer
+	StateFull   = "full"   // the account is full, and something waits for space
+	StateFailed = "failed" // something is not tried again by itself
+	StateOK     = "ok"
+)
+
 // Status is what a mount says of itself, as jfuse status --json prints it.
 type Status struct {
 	Version int       `json:"v"`
 	PID     int       `json:"pid"`
 	Since   time.Time `json:"since"`
 	Account string    `json:"account,omitempty"`
+	State   string    `json:"state"` // one of the constants
 
 	Pending      int           `json:"pending"`       // files that wait to be uploaded
 	PendingBytes int64         `json:"pending_bytes"` // in them

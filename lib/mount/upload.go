@@ -430,7 +430,7 @@ func (f *fileSystem) sendVersion(ctx context.Context, s *sending, e *entry, l *l
 	f.tree.mu.Lock()
 	defer f.tree.mu.Unlock()
 	e.stored = true
-	e.rev = revision{size: size, md5: found.md5, created: created, modified: modified, updated: time.Now().Truncate(time.Second)}
+	e.rev = revision{size: size, md5: found.md5, created: created, modified: modified}
 	if e.parent != nil {
 		e.parent.version++ // a listing that is under way does not know of it
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -132,17 +131,6 @@ func (n *node) share(attr string, do func(context.Context, jfs.Path) error) sysc
 	return f.errno(do(ctx, p))
 }
 
-// Listxattr lists the attributes that cost no request to know of.
-func (n *node) Listxattr(_ context.Context, dest []byte) (uint32, syscall.Errno) {
-	if n.entry.kind != kindFile {
-		return 0, 0
-	}
-	names := []string{xattrState}
-	n.fs.tree.mu.Lock()
-	pending := n.entry.local != nil
-	n.fs.tree.mu.Unlock()
-	if !pending {
-		names = slices.Insert(names, 0, xattrMD5, xattrRevision)
-	}
-	return give(dest, strings.Join(names, "\x00")+"\x00")
-}
+// Listxattr lists none: a program that copies what is listed would leave it on other
+// files, or fail where it cannot be set.
+func (n *node) Listxattr(context.Context, []byte) (uint32, syscall.Errno) { return 0, 0 }
