@@ -12,27 +12,27 @@ import (
 	"jottatools/lib/record"
 )
 
-// nameVectors are computed with rclone; see docs/protocol.md, section 13.2.
+// nameVectors are computed from the rules in docs/protocol.md, section 13.2.
 type nameVectors struct {
 	LocalToWire []struct {
 		Comment string
-		Local   hexBytes `json:"local_name_hex"`
-		Wire    hexBytes `json:"wire_name_hex"`
-		URL     string   `json:"url_path_segment"`
-		Back    hexBytes `json:"local_name_after_download_hex"`
+		Local   hexBytes `json:"local_hex"`
+		Wire    string
+		URL     string
+		Back    hexBytes `json:"back_hex"`
 	} `json:"local_to_wire"`
 	WireToLocal []struct {
 		Comment   string
-		Wire      hexBytes `json:"wire_name_hex"`
-		Decoded   hexBytes `json:"pure_decode_hex"`
-		Local     hexBytes `json:"local_name_hex"`
-		Reachable bool     `json:"reachable_by_rclone"`
+		Wire      string
+		Decoded   hexBytes `json:"decoded_hex"`
+		Local     hexBytes `json:"local_hex"`
+		LeadsBack bool     `json:"leads_back"`
 	} `json:"wire_to_local"`
-	PureEncode []struct {
+	Encode []struct {
 		Comment string
 		Raw     hexBytes `json:"raw_hex"`
-		Wire    string   `json:"wire_name"`
-	} `json:"pure_encode"`
+		Wire    string
+	}
 }
 
 type hexBytes string
@@ -53,7 +53,7 @@ func readVectors(t testing.TB) nameVectors {
 	if err := json.Unmarshal(data, &v); err != nil {
 		t.Fatal(err)
 	}
-	if len(v.LocalToWire) < 40 || len(v.WireToLocal) < 15 || len(v.PureEncode) < 9 {
+	if len(v.LocalToWire) < 50 || len(v.WireToLocal) < 25 || len(v.Encode) < 12 {
 		t.Fatalf("vectors are missing")
 	}
 	return v
@@ -63,7 +63,7 @@ func TestNameVectors(t *testing.T) {
 	v := readVectors(t)
 	for _, x := range v.LocalToWire {
 		wire, err := WireName(string(x.Local))
-		if wire != string(x.Wire) || err != nil {
+		if wire != x.Wire || err != nil {
 			t.Errorf("%s: WireName(%q) = %q, %v, want %q", x.Comment, x.Local, wire, err, x.Wire)
 		}
 		if back := LocalName(wire); back != string(x.Back) {
@@ -76,15 +76,15 @@ func TestNameVectors(t *testing.T) {
 		}
 	}
 	for _, x := range v.WireToLocal {
-		if got := serviceNames.decode(string(x.Wire)); got != string(x.Decoded) {
+		if got := serviceNames.decode(x.Wire); got != string(x.Decoded) {
 			t.Errorf("%s: decode(%q) = %q, want %q", x.Comment, x.Wire, got, x.Decoded)
 		}
-		local, foreign, err := fromWire(string(x.Wire))
-		if local != string(x.Local) || foreign == x.Reachable || err != nil {
-			t.Errorf("%s: fromWire(%q) = %q, foreign %t, %v, want %q, %t", x.Comment, x.Wire, local, foreign, err, x.Local, !x.Reachable)
+		local, foreign, err := fromWire(x.Wire)
+		if local != string(x.Local) || foreign == x.LeadsBack || err != nil {
+			t.Errorf("%s: fromWire(%q) = %q, foreign %t, %v, want %q, %t", x.Comment, x.Wire, local, foreign, err, x.Local, !x.LeadsBack)
 		}
 	}
-	for _, x := range v.PureEncode {
+	for _, x := range v.Encode {
 		if got := serviceNames.encode(string(x.Raw)); got != x.Wire {
 			t.Errorf("%s: encode(%q) = %q, want %q", x.Comment, x.Raw, got, x.Wire)
 		}
@@ -138,7 +138,7 @@ func FuzzNames(f *testing.F) {
 		f.Add(string(x.Local))
 	}
 	for _, x := range v.WireToLocal {
-		f.Add(string(x.Wire))
+		f.Add(x.Wire)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		if wire, err := WireName(name); err == nil {
