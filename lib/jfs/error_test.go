@@ -21,7 +21,7 @@ import (
 )
 
 func TestStatusErrors(t *testing.T) {
-	const xmlError = `<?xml version="1.0"?><error><code>%d</code><message>%s</message><reason>r</reason><x-id>001886477697</x-id></error>`
+	const xmlError = `<?xml version="1.0"?><error><code>%d</code><message>%s</message><reason>r</reason><x-id>000417250400</x-id></error>`
 	invalid := "no.jotta.backup.errors.InvalidArgumentException: JFS file names may not be longer than 255 characters"
 	tests := []struct {
 		status  int
@@ -37,12 +37,12 @@ func TestStatusErrors(t *testing.T) {
 		{400, "Bad Request", ErrNameInvalid, record.ClassNameInvalid, false, "(Bad Request)", ""},
 		{400, "", ErrNameInvalid, record.ClassNameInvalid, false, "(bad request)", ""},
 		{400, fmt.Sprintf(xmlError, 400, "x.y.UsernameNotFoundException: Username not found in url!"), nil, record.ClassInternal, false, "Username not found", "UsernameNotFoundException"},
-		{401, sample(t, "error-401-badcredentials.rust-client.xml"), ErrAuth, record.ClassAuth, false, "check user name and password (Bad credentials)", "BadCredentialsException"},
+		{401, sample(t, "error-401-badcredentials.xml"), ErrAuth, record.ClassAuth, false, "check user name and password (Bad credentials)", "BadCredentialsException"},
 		{401, sample(t, "constructed-api-error-401.json"), ErrAuth, record.ClassAuth, false, "(Bad credentials)", "BadCredentialsException"},
 		{403, "", ErrForbidden, record.ClassForbidden, false, "does not allow", ""},
 		{403, fmt.Sprintf(xmlError, 403, "The account is locked"), ErrLocked, record.ClassLocked, false, "locked", ""},
 		{404, sample(t, "constructed-error-404-nosuchpath.xml"), ErrNotExist, record.ClassNotFound, false, "Directory /user01/Jotta/Archive/missing", "NoSuchPathException"},
-		{404, sample(t, "error-404-nosuchmountpoint.2020-phpjotta.xml"), ErrNotExist, record.ClassNotFound, false, "NoSuchMountPointException", "NoSuchMountPointException"},
+		{404, sample(t, "error-404-nosuchmountpoint-empty-hostname.xml"), ErrNotExist, record.ClassNotFound, false, "NoSuchMountPointException", "NoSuchMountPointException"},
 		{409, `{"error_id":"UniqueFileException"}`, ErrExist, record.ClassKindConflict, false, "something else", "UniqueFileException"},
 		{416, sample(t, "constructed-error-416.xml"), ErrRange, record.ClassRange, false, "range", "RequestedRangeNotSatisfiedException"},
 		{420, sample(t, "constructed-upload-error-420-incomplete.json"), ErrIncomplete, record.ClassIncomplete, true, "part", "IncompleteUploadOpenApiException"},

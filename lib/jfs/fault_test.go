@@ -44,7 +44,7 @@ const faultPath = Path("/Jotta/Archive/x")
 
 const (
 	aFile       = `<file name="x" uuid="one"><currentRevision><number>1</number><state>COMPLETED</state><size>11</size><md5>5eb63bbbe01eeed093cb22bb8f5acdc3</md5></currentRevision></file>`
-	trashedFile = `<file name="x" uuid="one" deleted="2017-03-07-T16:27:51Z"><currentRevision><number>1</number><state>COMPLETED</state><size>11</size><md5>5eb63bbbe01eeed093cb22bb8f5acdc3</md5></currentRevision></file>`
+	trashedFile = `<file name="x" uuid="one" deleted="2017-05-17-T15:40:27Z"><currentRevision><number>1</number><state>COMPLETED</state><size>11</size><md5>5eb63bbbe01eeed093cb22bb8f5acdc3</md5></currentRevision></file>`
 	otherFile   = `<file name="x"><currentRevision><state>COMPLETED</state><size>11</size><md5>00000000000000000000000000000000</md5></currentRevision></file>`
 )
 

@@ -67,7 +67,7 @@ func drain(source treeSource, err error) ([]treeElement, error) {
 // and, by itself, whole: it finds the same and refuses the same.
 func FuzzTreeAgainstXML(f *testing.F) {
 	f.Add(sample(f, "constructed-liststream.xml"))
-	f.Add(sample(f, "folder-mode-list-filedirlist.2017-jafs.xml"))
+	f.Add(sample(f, "folder-mode-list.xml"))
 	for _, body := range []string{
 		"<l/>", "<l><stats><folders>1</folders></stats></l>", "<l><x><file><path>/a</path></file></x><y/></l>", "<l><folder><path>a<!-- -->b<x>c</x>d</path></folder></l>",
 		"<l><file><filename><![CDATA[a<b]]></filename><filename>&#x26;&amp;</filename><size> 1 </size></file></l>", "<l><stats/><stats/>", "<l a='1'>&nope;</l>",
@@ -105,7 +105,7 @@ func FuzzTreeAgainstXML(f *testing.F) {
 }
 
 func FuzzParseFound(f *testing.F) {
-	for _, name := range []string{"trash-get.2017-jafs.xml", "links-searchresult.2017-jafs.xml", "latest-searchresult.2016-jottalib.xml"} {
+	for _, name := range []string{"trash-get.xml", "links-searchresult.xml", "latest-searchresult-2016.xml"} {
 		f.Add(sample(f, name))
 	}
 	f.Add("<searchresult><files><file name='a*b'><path>/u/D/M%/．．</path></file></files></searchresult>")
@@ -132,7 +132,7 @@ func checkPath(t *testing.T, p Path, foreign bool) {
 }
 
 func FuzzParseAll(f *testing.F) {
-	f.Add(sample(f, "folder-mode-list-filedirlist.2017-jafs.xml"))
+	f.Add(sample(f, "folder-mode-list.xml"))
 	f.Add("<filedirlist><folders><folder name='Archive'><path>/u/Jotta</path><files><file name='a／b'/></files></folder></folders></filedirlist>")
 	f.Add("<filedirlist><folders><folder name='Archive'><path>/u/Jotta</path><files><file name='" + strings.Repeat("z", 256) + "'/></files></folder></folders></filedirlist>")
 	f.Fuzz(func(t *testing.T, body string) {
@@ -147,7 +147,7 @@ func FuzzParseAll(f *testing.F) {
 }
 
 func FuzzParseAccount(f *testing.F) {
-	for _, name := range []string{"user-get.2015-jottalib.xml", "user-get.2017-jafs.xml", "user-get.2018-rclone.xml"} {
+	for _, name := range []string{"user-get-2015.xml", "user-get-2017.xml", "user-get-2018.xml"} {
 		f.Add(sample(f, name))
 	}
 	f.Fuzz(func(t *testing.T, body string) {
@@ -282,7 +282,7 @@ func FuzzAllocation(f *testing.F) {
 }
 
 func FuzzParseDevice(f *testing.F) {
-	f.Add("<device><name>nas</name><type>CLI</type><sid>x</sid><size>1</size><modified>2017-03-07-T16:27:51Z</modified></device>")
+	f.Add("<device><name>nas</name><type>CLI</type><sid>x</sid><size>1</size><modified>2017-05-17-T15:40:27Z</modified></device>")
 	f.Add("<device><name>a/b</name></device>")
 	f.Add("<device/>")
 	f.Fuzz(func(t *testing.T, body string) {

@@ -131,7 +131,7 @@ func TestMoveCarriedOutLate(t *testing.T) {
 
 // Somebody else's file at the target is no proof that ours has arrived.
 func TestMoveIsNotTakenForAnothers(t *testing.T) {
-	m := &mover{t: t, kind: KindFile, target: `<file name="to" uuid="other" deleted="2017-03-07-T16:27:51Z"/>`}
+	m := &mover{t: t, kind: KindFile, target: `<file name="to" uuid="other" deleted="2017-05-17-T15:40:27Z"/>`}
 	m.moves = []func(*mover, http.ResponseWriter){func(m *mover, _ http.ResponseWriter) {
 		m.target = `<file name="to" uuid="other"><currentRevision><state>COMPLETED</state></currentRevision></file>`
 		panic(http.ErrAbortHandler)
@@ -189,7 +189,7 @@ func TestMovesAreNotRepeatedBlindly(t *testing.T) {
 // A copy onto a file in the trash stays there on the service.
 func TestCopyOntoTrash(t *testing.T) {
 	const file = `<file name="to" uuid="u"%s><currentRevision><number>2</number><state>COMPLETED</state><size>11</size>` +
-		`<md5>5EB63BBBE01EEED093CB22BB8F5ACDC3</md5><created>2017-03-02-T11:10:13Z</created><modified>2024-05-01-T08:11:12Z</modified></currentRevision></file>`
+		`<md5>5EB63BBBE01EEED093CB22BB8F5ACDC3</md5><created>2017-05-11-T09:02:40Z</created><modified>2024-05-01-T08:11:12Z</modified></currentRevision></file>`
 	var got []string
 	c := newTestClient(t, func(w http.ResponseWriter, req *http.Request) {
 		got = append(got, strings.TrimPrefix(req.RequestURI, "/jfs/"+testUser+"/Jotta/Archive"))
@@ -198,7 +198,7 @@ func TestCopyOntoTrash(t *testing.T) {
 			return
 		}
 		h := req.Header
-		if h.Get("JSize") != "11" || h.Get("JMd5") != "5eb63bbbe01eeed093cb22bb8f5acdc3" || h.Get("JModified") != "2024-05-01-T08:11:12Z" || h.Get("JCreated") != "2017-03-02-T11:10:13Z" {
+		if h.Get("JSize") != "11" || h.Get("JMd5") != "5eb63bbbe01eeed093cb22bb8f5acdc3" || h.Get("JModified") != "2024-05-01-T08:11:12Z" || h.Get("JCreated") != "2017-05-11-T09:02:40Z" {
 			t.Errorf("cphash has the headers %v", h)
 		}
 		fmt.Fprintf(w, file, "")

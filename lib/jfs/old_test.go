@@ -17,7 +17,7 @@ func newOldClient(t testing.TB, multipart bool, handle http.HandlerFunc) *Client
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch req.URL.Path {
 		case "/jfs/user01":
-			io.WriteString(w, sample(t, "user-get.2017-jafs.xml"))
+			io.WriteString(w, sample(t, "user-get-2017.xml"))
 		default:
 			if !strings.HasPrefix(req.URL.Path, "/jfs/user01/") {
 				t.Errorf("%s %s is not of the old API", req.Method, req.URL)
@@ -67,7 +67,7 @@ func TestOldUpload(t *testing.T) {
 		{"another content unfinished", strings.Replace(helloIncomplete, "5E", "00", 1), helloFile, "hello world", nil},
 		{"unfinished", "", helloIncomplete, "hello world", ErrIncomplete},
 		{"damaged", "", helloCorrupt, "hello world", ErrCorrupt},
-		{"damaged beside the old one", "", sample(t, "file-upload-response-corrupt.2017-jafs.xml"), "hello world", ErrCorrupt},
+		{"damaged beside the old one", "", sample(t, "file-upload-response-corrupt.xml"), "hello world", ErrCorrupt},
 		{"other content", "", strings.Replace(helloFile, "5E", "00", 1), "hello world", ErrCorrupt},
 		{"other size", "", strings.Replace(helloFile, "11", "12", 1), "hello world", ErrCorrupt},
 		{"no file", "", "<folder name='a'/>", "hello world", ErrServer},
@@ -107,7 +107,7 @@ func TestOldUpload(t *testing.T) {
 func checkOldUpload(t *testing.T, req *http.Request, asForm bool, want string) {
 	t.Helper()
 	h := req.Header
-	if h.Get("JSize") != "11" || h.Get("JMd5") != hello.MD5 || h.Get("JCreated") != "2017-03-02-T11:10:13Z" || h.Get("JModified") != "2024-05-01-T08:11:12Z" || req.ContentLength < 0 {
+	if h.Get("JSize") != "11" || h.Get("JMd5") != hello.MD5 || h.Get("JCreated") != "2017-05-11-T09:02:40Z" || h.Get("JModified") != "2024-05-01-T08:11:12Z" || req.ContentLength < 0 {
 		t.Errorf("upload of %d bytes has the headers %v", req.ContentLength, h)
 	}
 	const path = "/jfs/user01/Jotta/Archive/a%5C%C3%A9%2B.txt"
@@ -129,7 +129,7 @@ func checkOldUpload(t *testing.T, req *http.Request, asForm bool, want string) {
 	for _, field := range [][3]string{
 		{`form-data; name="md5"; filename=""`, "", hello.MD5},
 		{`form-data; name="modified"; filename=""`, "", "2024-05-01-T08:11:12Z"},
-		{`form-data; name="created"; filename=""`, "", "2017-03-02-T11:10:13Z"},
+		{`form-data; name="created"; filename=""`, "", "2017-05-11-T09:02:40Z"},
 		{`form-data; name="file"; filename="a\\é+.txt"`, "application/octet-stream", want},
 	} {
 		part, err := parts.NextPart()
@@ -155,7 +155,7 @@ func TestOldAllocate(t *testing.T) {
 	}{
 		{"known content", "", true, true, nil},
 		{"at a folder", "<folder name='a'/>", true, false, ErrExist},
-		{"at a folder in the trash", "<folder name='a' deleted='2017-03-02-T11:10:13Z'/>", true, true, nil},
+		{"at a folder in the trash", "<folder name='a' deleted='2017-05-11-T09:02:40Z'/>", true, true, nil},
 		{"over another file", strings.Replace(helloFile, "5E", "00", 1), true, true, nil},
 		{"not over another file", strings.Replace(helloFile, "5E", "00", 1), false, false, ErrExist},
 		{"the same is there", helloFile, false, true, nil},

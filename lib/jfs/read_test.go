@@ -31,7 +31,7 @@ func (basic) Authorize(_ context.Context, req *http.Request) error {
 	return nil
 }
 
-// samples are the recorded and constructed messages of docs/protocol.md.
+// samples are the messages that docs/protocol.md refers to.
 const samples = "../../docs/protocol/samples"
 
 func sample(t testing.TB, name string) string {
@@ -94,30 +94,30 @@ func TestStatSamples(t *testing.T) {
 		sample string
 		want   Info
 	}{
-		{"file-get.2017-jafs.xml", Info{
-			UUID: "2a9c996f-3ff7-4910-bd9b-6c944700281e",
+		{"file-get-2017.xml", Info{
+			UUID: "9514e827-9a28-4be6-9824-6e1747dcc72f",
 			Entry: Entry{Kind: KindFile, Revision: Revision{
-				Number: 1, State: "COMPLETED", Size: 318, MD5: "586e853606991b88103b9f84f79f988e",
-				Created: at("2017-03-02T11:10:13Z"), Modified: at("2017-03-02T11:10:13Z"), Updated: at("2017-03-02T11:10:14Z"),
+				Number: 1, State: "COMPLETED", Size: 731, MD5: "eca7a00c25df4c9e1f0abe6163ba4510",
+				Created: at("2017-05-11T09:02:40Z"), Modified: at("2017-05-11T09:02:40Z"), Updated: at("2017-05-11T09:02:41Z"),
 			}},
 		}},
-		{"file-get-incomplete.2017-jafs.xml", Info{
-			UUID: "2a9c996f-3ff7-4910-bd9b-6c944700281e",
+		{"file-get-incomplete.xml", Info{
+			UUID: "bbf8b8fd-06c4-4413-b785-1a6e7f3ff1d3",
 			Entry: Entry{Kind: KindFile, Revision: Revision{
-				Number: 1, State: "INCOMPLETE", Size: 100483008, MD5: "4d7cdab5256b72d17075ec388e467e99",
-				Created: at("2014-05-22T22:13:52Z"), Modified: at("2014-05-19T13:37:14Z"), Updated: at("2016-06-14T19:09:48Z"),
+				Number: 1, State: "INCOMPLETE", Size: 73400320, MD5: "f6363afa9eca0def83133049ac5411c8",
+				Created: at("2014-06-29T21:47:10Z"), Modified: at("2014-06-25T12:55:02Z"), Updated: at("2015-06-14T17:26:31Z"),
 			}},
 		}},
-		{"folder-get-deleted.2017-jafs.xml", Info{Entry: Entry{
-			Kind: KindFolder, Revision: Revision{Size: SizeUnknown}, Deleted: at("2017-03-04T19:09:21Z"),
+		{"folder-get-deleted-2017.xml", Info{Entry: Entry{
+			Kind: KindFolder, Revision: Revision{Size: SizeUnknown}, Deleted: at("2017-05-13T18:51:33Z"),
 		}}},
-		{"mountpoint-get.2017-jafs.xml", Info{Entry: Entry{
-			Kind: KindMountPoint, Revision: Revision{Size: 156876, Modified: at("2017-03-02T11:10:14Z")},
+		{"mountpoint-get.xml", Info{Entry: Entry{
+			Kind: KindMountPoint, Revision: Revision{Size: 149879, Modified: at("2017-05-11T09:02:41Z")},
 		}}},
-		{"mountpoint-get-empty-modified.2018-rclone.xml", Info{Entry: Entry{
+		{"mountpoint-get-empty-modified.xml", Info{Entry: Entry{
 			Kind: KindMountPoint, Revision: Revision{Size: 0},
 		}}},
-		{"user-get.2018-rclone.xml", Info{Entry: Entry{Kind: KindAccount, Revision: Revision{Size: SizeUnknown}}}},
+		{"user-get-2018.xml", Info{Entry: Entry{Kind: KindAccount, Revision: Revision{Size: SizeUnknown}}}},
 	}
 	for _, test := range tests {
 		t.Run(test.sample, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestStatSamples(t *testing.T) {
 	}
 }
 
-// Every recorded document about an entry can be read, and every one that is cut
+// Every sample of a document about an entry can be read, and every one that is cut
 // short is refused.
 func TestSamplesWholeAndCut(t *testing.T) {
 	names, err := filepath.Glob(samples + "/*-get*.xml")
@@ -141,7 +141,7 @@ func TestSamplesWholeAndCut(t *testing.T) {
 	}
 	for _, path := range names {
 		name := filepath.Base(path)
-		if name == "file-get-fragment.2018-rclone.xml" {
+		if name == "file-get-fragment.xml" {
 			continue
 		}
 		text := strings.TrimSpace(sample(t, name))
@@ -157,30 +157,30 @@ func TestSamplesWholeAndCut(t *testing.T) {
 }
 
 func TestStatHistoryAndShare(t *testing.T) {
-	got, err := parseNode(strings.NewReader(sample(t, "file-get-with-history-and-share.2017-jafs.xml")), nil)
+	got, err := parseNode(strings.NewReader(sample(t, "file-get-with-history-and-share.xml")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.PublicURI != "2d7994106f034a60b3eb1542167ee783" || got.Number != 10 || len(got.Older) != 4 || got.Older[0].Number != 9 {
+	if got.PublicURI != "bb84f644a11c4d4b9714cae59ac23565" || got.Number != 12 || len(got.Older) != 4 || got.Older[0].Number != 11 {
 		t.Errorf("got public %s, revision %d and older %+v", got.PublicURI, got.Number, got.Older)
 	}
-	if got.MD5 != "7909481653b3e89780847b08407db8be" {
+	if got.MD5 != "d1f13c71b9c128ab97c9e14387697274" {
 		t.Errorf("MD5 = %s, want it in lower case", got.MD5)
 	}
 }
 
 func TestListSample(t *testing.T) {
 	c := newTestClient(t, func(w http.ResponseWriter, req *http.Request) {
-		if want := "/jfs/" + testUser + "/Jotta/Archive/Test/NewSubfolder"; req.Method != "GET" || req.RequestURI != want {
+		if want := "/jfs/" + testUser + "/Jotta/Archive/Weather/Readings"; req.Method != "GET" || req.RequestURI != want {
 			t.Errorf("request is %s %s, want GET %s", req.Method, req.RequestURI, want)
 		}
 		if got := req.UserAgent(); got != "test/1" {
 			t.Errorf("User-Agent is %s", got)
 		}
-		io.WriteString(w, sample(t, "folder-get-with-corrupt-and-incomplete-files.2017-jafs.xml"))
+		io.WriteString(w, sample(t, "folder-get-with-corrupt-and-incomplete-files.xml"))
 	})
-	info, entries, err := c.List(t.Context(), "/Jotta/Archive/Test/NewSubfolder")
-	if err != nil || info.Kind != KindFolder || info.Path != "/Jotta/Archive/Test/NewSubfolder" {
+	info, entries, err := c.List(t.Context(), "/Jotta/Archive/Weather/Readings")
+	if err != nil || info.Kind != KindFolder || info.Path != "/Jotta/Archive/Weather/Readings" {
 		t.Fatalf("List = %+v, %v", info, err)
 	}
 	type row struct {
@@ -198,12 +198,12 @@ func TestListSample(t *testing.T) {
 		got = append(got, r)
 	}
 	want := []row{
-		{"jottafuse.py", "COMPLETED", 3, false, true, ""},
-		{"jottafuse.py2", "COMPLETED", 3, false, true, ""},
-		{"temp.txt2", "COMPLETED", 2, false, true, ""},
-		{"_corrupt_file_", "CORRUPT", 1, false, false, ""},
-		{"_incomplete_file_", "INCOMPLETE", 1, false, false, ""},
-		{"_previously_corrupt_file_", "COMPLETED", 2, true, false, "CORRUPT"},
+		{"fog.py", "COMPLETED", 3, false, true, ""},
+		{"fog.py2", "COMPLETED", 3, false, true, ""},
+		{"notes.txt2", "COMPLETED", 2, false, true, ""},
+		{"_damaged", "CORRUPT", 1, false, false, ""},
+		{"_partial", "INCOMPLETE", 1, false, false, ""},
+		{"_spoiled", "COMPLETED", 2, true, false, "CORRUPT"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("List differs (-want +got):\n%s", diff)
@@ -228,7 +228,7 @@ func TestListNamesAndDevices(t *testing.T) {
 		t.Errorf("names differ (-want +got):\n%s", diff)
 	}
 	got = nil
-	_, err = parseNode(strings.NewReader(sample(t, "device-get-jotta-with-deleted-mountpoints.2017-jafs.xml")), func(e Entry) {
+	_, err = parseNode(strings.NewReader(sample(t, "device-get-with-deleted-mountpoints.xml")), func(e Entry) {
 		if e.Deleted.IsZero() {
 			got = append(got, e.Path)
 		}
@@ -300,7 +300,7 @@ func TestCustomerIsAskedOnce(t *testing.T) {
 	for range 8 {
 		go func() {
 			customer, err := c.Customer(t.Context())
-			if err == nil && (customer.Username != testUser || customer.Quota != 5368709120 || customer.Usage != 156876) {
+			if err == nil && (customer.Username != testUser || customer.Quota != 5368709120 || customer.Usage != 73728) {
 				err = errors.New("another customer")
 			}
 			results <- err
@@ -417,7 +417,7 @@ func TestContextEnd(t *testing.T) {
 }
 
 func FuzzParseNode(f *testing.F) {
-	for _, name := range []string{"file-get-with-revisions.2015-jottalib.xml", "folder-get-with-deleted-children.2017-jafs.xml", "device-get-jotta.2018-rclone.xml", "trash-get.2017-jafs.xml"} {
+	for _, name := range []string{"file-get-with-revisions.xml", "folder-get-with-deleted-children.xml", "device-get-jotta-2018.xml", "trash-get.xml"} {
 		f.Add(sample(f, name))
 	}
 	f.Fuzz(func(t *testing.T, body string) {

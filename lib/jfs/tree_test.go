@@ -154,14 +154,14 @@ func TestTreeCutShort(t *testing.T) {
 // A tree of four folders as the service tells it folder by folder.
 func serveFolders(t *testing.T) http.HandlerFunc {
 	folders := map[string]string{
-		"": `<folder name="root"><folders><folder name="a"/><folder name="old" deleted="2017-03-04-T09:44:04Z"/><folder name="gone"/></folders>` +
+		"": `<folder name="root"><folders><folder name="a"/><folder name="old" deleted="2017-05-13-T09:18:26Z"/><folder name="gone"/></folders>` +
 			`<files><file name="f"><currentRevision><number>1</number><state>COMPLETED</state><size>7</size></currentRevision></file>` +
 			`<file name="half"><latestRevision><number>1</number><state>INCOMPLETE</state></latestRevision></file>` +
 			`<file name="kept"><currentRevision><number>1</number><state>COMPLETED</state><size>8</size></currentRevision><latestRevision><number>2</number><state>CORRUPT</state></latestRevision></file>` +
-			`<file name="old" deleted="2017-03-04-T09:44:04Z"><currentRevision><number>1</number><state>COMPLETED</state></currentRevision></file></files></folder>`,
+			`<file name="old" deleted="2017-05-13-T09:18:26Z"><currentRevision><number>1</number><state>COMPLETED</state></currentRevision></file></files></folder>`,
 		"/a":       `<folder name="a"><folders><folder name="b*c"/></folders></folder>`,
 		"/a/b%2Ac": `<folder name="b*c"><files><file name="d"><currentRevision><state>COMPLETED</state><size>9</size></currentRevision></file></files></folder>`,
-		"/trashed": `<folder name="trashed" deleted="2017-03-04-T09:44:04Z"/>`,
+		"/trashed": `<folder name="trashed" deleted="2017-05-13-T09:18:26Z"/>`,
 		"/file":    `<file name="file"><currentRevision><state>COMPLETED</state></currentRevision></file>`,
 	}
 	return func(w http.ResponseWriter, req *http.Request) {

@@ -18,7 +18,7 @@ import (
 
 var hello = Content{
 	Size: 11, MD5: "5eb63bbbe01eeed093cb22bb8f5acdc3",
-	Created:  time.Date(2017, 3, 2, 11, 10, 13, 0, time.UTC),
+	Created:  time.Date(2017, 5, 11, 9, 2, 40, 0, time.UTC),
 	Modified: time.Date(2024, 5, 1, 10, 11, 12, 999, time.FixedZone("", 7200)),
 }
 
@@ -61,17 +61,17 @@ func TestCommandsForDevicesAndMountPoints(t *testing.T) {
 		got = append(got, req.Method+" "+strings.TrimPrefix(req.RequestURI, "/jfs/"+testUser))
 		switch {
 		case req.URL.Query().Has("type"):
-			io.WriteString(w, sample(t, "mountpoint-rm-response.2017-jafs.xml")) // which is a device
+			io.WriteString(w, sample(t, "mountpoint-rm-response.xml")) // which is a device
 		case req.URL.RawQuery == "":
 			w.WriteHeader(201)
-			io.WriteString(w, sample(t, "mountpoint-create-response.2017-jafs.xml"))
+			io.WriteString(w, sample(t, "mountpoint-create-response.xml"))
 		default:
 			io.WriteString(w, "<user/>")
 		}
 	})
 	ctx := t.Context()
 	device, err := c.CreateDevice(ctx, "/My PC", DeviceWorkstation)
-	if err != nil || device.Path != "/PC01" || device.Type != DeviceWorkstation || device.ID != "1ded87e0-4eab-42b4-a5ca-f39071a0abed" {
+	if err != nil || device.Path != "/BENCH" || device.Type != DeviceWorkstation || device.ID != "8f7411fa-1d99-4fc6-b9b5-94033cefd2c5" {
 		t.Errorf("CreateDevice = %+v, %v", device, err)
 	}
 	created, err := c.CreateMountPoint(ctx, "/My PC/C+D")
@@ -150,7 +150,7 @@ func TestAllocate(t *testing.T) {
 			}
 			if diff := cmp.Diff(map[string]any{
 				"path": "/jfs/My PC/C+D/a/b＂c.txt", "bytes": 11.0, "md5": hello.MD5,
-				"created": "2017-03-02T11:10:13Z", "modified": "2024-05-01T08:11:12Z",
+				"created": "2017-05-11T09:02:40Z", "modified": "2024-05-01T08:11:12Z",
 			}, got); diff != "" || req.RequestURI != "/files/v1/allocate" || req.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("request to %s differs (-want +got):\n%s", req.RequestURI, diff)
 			}
@@ -284,7 +284,7 @@ func TestTouchFile(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := newTestClient(t, func(w http.ResponseWriter, req *http.Request) {
 				for name, want := range map[string]string{
-					"JSize": "11", "JMd5": hello.MD5, "JCreated": "2017-03-02-T11:10:13Z", "JModified": "2024-05-01-T08:11:12Z",
+					"JSize": "11", "JMd5": hello.MD5, "JCreated": "2017-05-11-T09:02:40Z", "JModified": "2024-05-01-T08:11:12Z",
 				} {
 					if got := req.Header.Get(name); got != want {
 						t.Errorf("%s is %q, want %q", name, got, want)

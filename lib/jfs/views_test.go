@@ -12,14 +12,14 @@ import (
 )
 
 func TestShare(t *testing.T) {
-	const uri = "c8d5d14fa0b7458a8221452e0ff60bda"
+	const uri = "2c0227d746dd428e8023b5ffdb110b81"
 	tests := []struct {
 		name, answer string
 		link         Link // without the host
 		err          error
 	}{
 		{"with its page", `<file name="x"><publicURI>` + uri + `</publicURI><publicSharePath>s/` + uri + `</publicSharePath></file>`, Link{uri, "/opin/io/downloadPublic/" + testUser + "/" + uri, "/s/" + uri}, nil},
-		{"as recorded", sample(t, "file-enableshare-response.2017-jafs.xml"), Link{uri, "/opin/io/downloadPublic/" + testUser + "/" + uri, "/p/" + testUser + "/" + uri}, nil},
+		{"without its page", sample(t, "file-enableshare-response.xml"), Link{uri, "/opin/io/downloadPublic/" + testUser + "/" + uri, "/p/" + testUser + "/" + uri}, nil},
 		{"not shared", `<folder name="x"/>`, Link{}, ErrServer},
 		{"web page", `<html/>`, Link{}, ErrServer},
 	}
@@ -163,7 +163,7 @@ func TestProblem(t *testing.T) {
 // What is restored never goes over what is alive or newer.
 func TestRestoreDirLeavesTheLivingAlone(t *testing.T) {
 	const file = `<file name="%s" deleted="%s"><currentRevision><number>1</number><state>COMPLETED</state><size>11</size><md5>5eb63bbbe01eeed093cb22bb8f5acdc3</md5></currentRevision></file>`
-	const early, late = "2017-03-07-T16:27:51Z", "2017-03-08-T16:27:51Z"
+	const early, late = "2017-05-17-T15:40:27Z", "2017-05-18-T15:40:27Z"
 	listing := `<folder name="d">%s<files>` + fmt.Sprintf(file, "twice", early) + fmt.Sprintf(file, "Twice", late) +
 		fmt.Sprintf(file, "alive", early) + strings.Replace(fmt.Sprintf(file, "ALIVE", ""), ` deleted=""`, "", 1) + `</files></folder>`
 	var touched []string

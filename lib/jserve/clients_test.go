@@ -45,15 +45,15 @@ func TestClientJafs(t *testing.T) {
 	w := newWorld(t)
 	headers := []string{"X-JottaAPIVersion", "2.2", "X-Jfs-DeviceName", "Jotta", "jx_csid", "", "jx_lisence", ""}
 	w.expect(200, "GET", "/jfs/user01", nil, headers...)
-	w.expect(201, "POST", "/jfs/user01/PC01?type=WORKSTATION&cid=abc", nil, headers...)
-	w.expect(201, "POST", "/jfs/user01/PC01?type=WORKSTATION&cid=abc", nil, headers...) // also if it is there
-	w.expect(201, "POST", "/jfs/user01/PC01/Test2", nil, headers...)
-	w.expect(200, "POST", "/jfs/user01/PC01/Test2", nil, headers...)
+	w.expect(201, "POST", "/jfs/user01/BENCH?type=WORKSTATION&cid=abc", nil, headers...)
+	w.expect(201, "POST", "/jfs/user01/BENCH?type=WORKSTATION&cid=abc", nil, headers...) // also if it is there
+	w.expect(201, "POST", "/jfs/user01/BENCH/Plans", nil, headers...)
+	w.expect(200, "POST", "/jfs/user01/BENCH/Plans", nil, headers...)
 
 	// Its check before each upload, and the upload.
 	content := "0123456789"
-	described := append(headers, "JMd5", strings.ToUpper(sum(content)), "JSize", "10", "JCreated", "2017-03-02-T10:37:01Z", "JModified", "2017-03-02-T10:37:01Z")
-	file := "/jfs/user01/PC01/Test2/a%2Bb%23c.txt"
+	described := append(headers, "JMd5", strings.ToUpper(sum(content)), "JSize", "10", "JCreated", "2017-05-11-T08:31:07Z", "JModified", "2017-05-11-T08:31:07Z")
+	file := "/jfs/user01/BENCH/Plans/a%2Bb%23c.txt"
 	w.expect(404, "POST", file+"?cphash=true", nil, described...)
 	// A body that is too short leaves an unfinished revision, and the rest finishes it.
 	if e := w.expect(201, "POST", file+"?umode=nomultipart", strings.NewReader(content[:4]), described...).xml(t); e.text("latestRevision", "state") != "INCOMPLETE" {
@@ -75,7 +75,7 @@ func TestClientJafs(t *testing.T) {
 
 	w.put("/Jotta/Archive/shared.txt", "shared")
 	for _, get := range []string{
-		"/PC01/Test2?mode=list", "/Jotta/Latest?sort=updated&max=10&web=true", "/Jotta/Links", "/Jotta/Trash",
+		"/BENCH/Plans?mode=list", "/Jotta/Latest?sort=updated&max=10&web=true", "/Jotta/Links", "/Jotta/Trash",
 		"/Jotta/Archive/shared.txt?mode=enableShare", "/Jotta/Archive/shared.txt?mode=disableShare", "/Jotta/Archive/shared.txt?mode=bin",
 	} {
 		w.expect(200, "GET", "/jfs/user01"+get, nil, headers...)
@@ -84,7 +84,7 @@ func TestClientJafs(t *testing.T) {
 		"/Jotta/Archive/d?mkDir=true", "/Jotta/Archive/shared.txt?mv=" + query("/user01/Jotta/Archive/d/moved.txt"),
 		"/Jotta/Archive/d/moved.txt?cp=" + query("/user01/Jotta/Archive/copy.txt"), "/Jotta/Archive/copy.txt?dl=true", "/Jotta/Archive/copy.txt?rm=true",
 		"/Jotta/Archive/d?mvDir=" + query("/user01/Jotta/Archive/e"), "/Jotta/Archive/e?dlDir=true", "/Jotta/Archive/e?rmDir=true",
-		"/PC01/Test2?dl=true", "/PC01/Test2?rm=true", "/PC01?rm=true",
+		"/BENCH/Plans?dl=true", "/BENCH/Plans?rm=true", "/BENCH?rm=true",
 	} {
 		w.expect(200, "POST", "/jfs/user01"+post, nil, headers...)
 	}

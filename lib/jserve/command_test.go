@@ -233,13 +233,13 @@ func TestRemove(t *testing.T) {
 	w.check("/Jotta/Trash", "")
 	w.want(403, "POST", "/jfs/user01/Jotta?rm=true")
 	w.want(403, "POST", "/jfs/user01/Jotta/Archive?rm=true")
-	w.want(201, "POST", "/jfs/user01/PC01")
-	w.want(201, "POST", "/jfs/user01/PC01/Test")
-	w.put("/PC01/Test/f", "x")
-	if got := w.post("/PC01?rm=true").XMLName.Local; got != "user" {
+	w.want(201, "POST", "/jfs/user01/BENCH")
+	w.want(201, "POST", "/jfs/user01/BENCH/Test")
+	w.put("/BENCH/Test/f", "x")
+	if got := w.post("/BENCH?rm=true").XMLName.Local; got != "user" {
 		t.Errorf("rm of a device answers <%s>", got)
 	}
-	w.want(404, "GET", "/jfs/user01/PC01/Test/f")
+	w.want(404, "GET", "/jfs/user01/BENCH/Test/f")
 	if got := w.want(200, "GET", "/jfs/user01").xml(t).text("usage"); got != "0" {
 		t.Errorf("usage after everything is gone = %s", got)
 	}
@@ -250,9 +250,9 @@ func TestMove(t *testing.T) {
 	w.put("/Jotta/Archive/d/f", "one")
 	w.put("/Jotta/Archive/d/f", "two")
 	before := w.get("/Jotta/Archive/d/f")
-	w.want(201, "POST", "/jfs/user01/PC01")
-	after := w.post("/Jotta/Archive/d/f?mv=" + to("/PC01/made/a b/g+h"))
-	if after.attr("uuid") != before.attr("uuid") || after.text("currentRevision", "number") != "2" || after.text("path") != "/user01/PC01/made/a b" {
+	w.want(201, "POST", "/jfs/user01/BENCH")
+	after := w.post("/Jotta/Archive/d/f?mv=" + to("/BENCH/made/a b/g+h"))
+	if after.attr("uuid") != before.attr("uuid") || after.text("currentRevision", "number") != "2" || after.text("path") != "/user01/BENCH/made/a b" {
 		t.Errorf("mv answers\n%s", shape(after))
 	}
 	w.want(404, "POST", "/jfs/user01/Jotta/Archive/d/f?mv="+to("/Jotta/Archive/d/again"))
@@ -347,8 +347,8 @@ func TestCpHash(t *testing.T) {
 	headers := func(content string, more ...string) []string {
 		return append([]string{"JSize", fmt.Sprint(len(content)), "JMd5", sum(content)}, more...)
 	}
-	touched := w.post("/Jotta/Archive/f?cphash=true", headers("content", "JCreated", "2017-03-02-T11:10:13Z", "JModified", "2024-05-01-T10:12:12+0200")...)
-	if touched.text("currentRevision", "number") != "1" || touched.text("currentRevision", "created") != "2017-03-02-T11:10:13Z" || touched.text("currentRevision", "modified") != formatJFS(epoch+60) {
+	touched := w.post("/Jotta/Archive/f?cphash=true", headers("content", "JCreated", "2017-05-11-T09:02:40Z", "JModified", "2024-05-01-T10:12:12+0200")...)
+	if touched.text("currentRevision", "number") != "1" || touched.text("currentRevision", "created") != "2017-05-11-T09:02:40Z" || touched.text("currentRevision", "modified") != formatJFS(epoch+60) {
 		t.Errorf("touch answers\n%s %s", shape(touched), touched.text("currentRevision", "modified"))
 	}
 	if got := w.post("/Jotta/Archive/f?cphash=true", headers("content")...).text("currentRevision", "modified"); got != formatJFS(epoch+60) {

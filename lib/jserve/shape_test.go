@@ -56,7 +56,7 @@ func sample(t *testing.T, name string) answer {
 	return answer{body: string(text)}
 }
 
-// TestShapes brings the server into the situation of each recorded answer, and
+// TestShapes brings the server into the situation of each sample, and
 // compares what it says.
 func TestShapes(t *testing.T) {
 	incomplete := func(w *world, path, content string) {
@@ -79,83 +79,83 @@ func TestShapes(t *testing.T) {
 		status  int
 		without []string // what the service left out or says in addition there
 	}{
-		{sample: "user-get.2018-rclone.xml", path: ""},
-		{sample: "device-get-jotta.2018-rclone.xml", path: "/Jotta"},
-		{sample: "device-get-jotta-with-deleted-mountpoints.2017-jafs.xml", path: "/Jotta", prepare: func(w *world) {
-			w.want(201, "POST", "/jfs/user01/Jotta/Test")
-			w.post("/Jotta/Test?dl=true")
+		{sample: "user-get-2018.xml", path: ""},
+		{sample: "device-get-jotta-2018.xml", path: "/Jotta"},
+		{sample: "device-get-with-deleted-mountpoints.xml", path: "/Jotta", prepare: func(w *world) {
+			w.want(201, "POST", "/jfs/user01/Jotta/Aerial")
+			w.post("/Jotta/Aerial?dl=true")
 		}},
-		{sample: "mountpoint-get.2017-jafs.xml", path: "/Jotta/Archive", prepare: func(w *world) {
-			w.put("/Jotta/Archive/AUTHORS.md", "we")
-			w.post("/Jotta/Archive/Test?mkDir=true")
+		{sample: "mountpoint-get.xml", path: "/Jotta/Archive", prepare: func(w *world) {
+			w.put("/Jotta/Archive/packing.md", "we")
+			w.post("/Jotta/Archive/Weather?mkDir=true")
 		}},
-		{sample: "mountpoint-get-empty-modified.2018-rclone.xml", path: "/Jotta/Sync"},
-		{sample: "folder-get-with-deleted-children.2017-jafs.xml", path: "/Jotta/Archive/Test", prepare: func(w *world) {
-			w.post("/Jotta/Archive/Test/contrib?mkDir=true")
-			w.post("/Jotta/Archive/Test/NewSubfolder?mkDir=true")
-			w.post("/Jotta/Archive/Test/NewSubfolder?dlDir=true")
-			w.put("/Jotta/Archive/Test/cli.py", "cli")
-			w.put("/Jotta/Archive/Test/qt.py", "qt")
-			w.post("/Jotta/Archive/Test/qt.py?dl=true")
+		{sample: "mountpoint-get-empty-modified.xml", path: "/Jotta/Sync"},
+		{sample: "folder-get-with-deleted-children.xml", path: "/Jotta/Archive/Weather", prepare: func(w *world) {
+			w.post("/Jotta/Archive/Weather/charts?mkDir=true")
+			w.post("/Jotta/Archive/Weather/Readings?mkDir=true")
+			w.post("/Jotta/Archive/Weather/Readings?dlDir=true")
+			w.put("/Jotta/Archive/Weather/anemometer.py", "wind")
+			w.put("/Jotta/Archive/Weather/rain.py", "rain")
+			w.post("/Jotta/Archive/Weather/rain.py?dl=true")
 		}},
-		{sample: "folder-get-with-corrupt-and-incomplete-files.2017-jafs.xml", path: "/Jotta/Archive/Test", prepare: func(w *world) {
-			w.put("/Jotta/Archive/Test/temp.txt2", "gone")
-			w.post("/Jotta/Archive/Test/temp.txt2?dl=true")
-			corrupt(w, "/Jotta/Archive/Test/_corrupt_file_", "corrupt")
-			incomplete(w, "/Jotta/Archive/Test/_incomplete_file_", "incomplete")
-			w.put("/Jotta/Archive/Test/_previously_corrupt_file_", "good")
-			corrupt(w, "/Jotta/Archive/Test/_previously_corrupt_file_", "bad")
+		{sample: "folder-get-with-corrupt-and-incomplete-files.xml", path: "/Jotta/Archive/Weather", prepare: func(w *world) {
+			w.put("/Jotta/Archive/Weather/notes.txt2", "gone")
+			w.post("/Jotta/Archive/Weather/notes.txt2?dl=true")
+			corrupt(w, "/Jotta/Archive/Weather/_damaged", "corrupt")
+			incomplete(w, "/Jotta/Archive/Weather/_partial", "incomplete")
+			w.put("/Jotta/Archive/Weather/_spoiled", "good")
+			corrupt(w, "/Jotta/Archive/Weather/_spoiled", "bad")
 		}},
-		{sample: "file-get-with-history-and-share.2017-jafs.xml", path: "/Jotta/Archive/PI.txt", prepare: func(w *world) {
-			for _, content := range []string{"3", "3.1", "3.14", "3.141", "3.1415", "3.14159"} {
-				w.put("/Jotta/Archive/PI.txt", content)
+		{sample: "file-get-with-history-and-share.xml", path: "/Jotta/Archive/tones.txt", prepare: func(w *world) {
+			for _, content := range []string{"c", "cd", "cde", "cdef", "cdefg", "cdefga"} {
+				w.put("/Jotta/Archive/tones.txt", content)
 			}
-			w.get("/Jotta/Archive/PI.txt?mode=enableShare")
+			w.get("/Jotta/Archive/tones.txt?mode=enableShare")
 		}},
-		{sample: "file-get-incomplete.2017-jafs.xml", path: "/Jotta/Archive/CORRUPT.md", prepare: func(w *world) {
-			incomplete(w, "/Jotta/Archive/CORRUPT.md", "incomplete")
+		{sample: "file-get-incomplete.xml", path: "/Jotta/Archive/regatta.m4v", prepare: func(w *world) {
+			incomplete(w, "/Jotta/Archive/regatta.m4v", "incomplete")
 		}},
-		{sample: "file-get-latest-corrupt.2020-phpjotta.xml", path: "/Jotta/Archive/f.txt", prepare: func(w *world) {
+		{sample: "file-get-latest-corrupt.xml", path: "/Jotta/Archive/f.txt", prepare: func(w *world) {
 			corrupt(w, "/Jotta/Archive/f.txt", "corrupt")
 		}},
-		{sample: "file-get-deleted.2017-jafs.xml", path: "/Jotta/Archive/f", prepare: func(w *world) {
+		{sample: "file-get-deleted-2017.xml", path: "/Jotta/Archive/f", prepare: func(w *world) {
 			w.put("/Jotta/Archive/f", "gone")
 			w.post("/Jotta/Archive/f?dl=true")
 		}},
-		{sample: "file-dl-response.2017-jafs.xml", method: "POST", path: "/Jotta/Archive/f?dl=true", prepare: func(w *world) { w.put("/Jotta/Archive/f", "x") }},
-		{sample: "file-enableshare-response.2017-jafs.xml", path: "/Jotta/Archive/f?mode=enableShare", without: []string{"  publicSharePath\n"},
+		{sample: "file-dl-response.xml", method: "POST", path: "/Jotta/Archive/f?dl=true", prepare: func(w *world) { w.put("/Jotta/Archive/f", "x") }},
+		{sample: "file-enableshare-response.xml", path: "/Jotta/Archive/f?mode=enableShare", without: []string{"  publicSharePath\n"},
 			prepare: func(w *world) { w.put("/Jotta/Archive/f", "x") }},
-		{sample: "file-disableshare-response.2017-jafs.xml", path: "/Jotta/Archive/f?mode=disableShare", prepare: func(w *world) {
+		{sample: "file-disableshare-response.xml", path: "/Jotta/Archive/f?mode=disableShare", prepare: func(w *world) {
 			w.put("/Jotta/Archive/f", "x")
 			w.get("/Jotta/Archive/f?mode=enableShare")
 		}},
-		{sample: "file-mv-response.2017-jafs.xml", method: "POST", path: "/Jotta/Archive/f?mv=" + query("/user01/Jotta/Archive/g"), prepare: func(w *world) { w.put("/Jotta/Archive/f", "x") }},
-		{sample: "mountpoint-create-response.2017-jafs.xml", method: "POST", path: "/Jotta/Test2", status: 201},
-		{sample: "mountpoint-rm-response.2017-jafs.xml", method: "POST", path: "/PC01/Test2?rm=true", prepare: func(w *world) {
-			w.want(201, "POST", "/jfs/user01/PC01?type=WORKSTATION")
-			w.want(201, "POST", "/jfs/user01/PC01/Test2")
+		{sample: "file-mv-response.xml", method: "POST", path: "/Jotta/Archive/f?mv=" + query("/user01/Jotta/Archive/g"), prepare: func(w *world) { w.put("/Jotta/Archive/f", "x") }},
+		{sample: "mountpoint-create-response.xml", method: "POST", path: "/Jotta/Plans", status: 201},
+		{sample: "mountpoint-rm-response.xml", method: "POST", path: "/BENCH/Plans?rm=true", prepare: func(w *world) {
+			w.want(201, "POST", "/jfs/user01/BENCH?type=WORKSTATION")
+			w.want(201, "POST", "/jfs/user01/BENCH/Plans")
 		}},
-		{sample: "trash-get.2017-jafs.xml", path: "/Jotta/Trash", prepare: func(w *world) {
+		{sample: "trash-get.xml", path: "/Jotta/Trash", prepare: func(w *world) {
 			w.put("/Jotta/Archive/f", "x")
 			w.post("/Jotta/Archive/f?dl=true")
 			w.put("/Jotta/Archive/d/f", "x")
 			w.post("/Jotta/Archive/d?dlDir=true")
 		}},
-		{sample: "latest-searchresult.2017-jafs.xml", path: "/Jotta/Latest", prepare: func(w *world) { w.put("/Jotta/Archive/f", "x") }},
-		{sample: "links-searchresult.2017-jafs.xml", path: "/Jotta/Links", prepare: func(w *world) {
+		{sample: "latest-searchresult-2017.xml", path: "/Jotta/Latest", prepare: func(w *world) { w.put("/Jotta/Archive/f", "x") }},
+		{sample: "links-searchresult.xml", path: "/Jotta/Links", prepare: func(w *world) {
 			w.put("/Jotta/Archive/f", "x")
 			w.get("/Jotta/Archive/f?mode=enableShare")
 			w.post("/Jotta/Archive/f?dl=true")
 		}},
-		{sample: "folder-mode-list-filedirlist.2017-jafs.xml", path: "/Jotta/Archive?mode=list", prepare: func(w *world) {
+		{sample: "folder-mode-list.xml", path: "/Jotta/Archive?mode=list", prepare: func(w *world) {
 			w.put("/Jotta/Archive/f", "x")
-			w.put("/Jotta/Archive/Test/f", "x")
+			w.put("/Jotta/Archive/Weather/f", "x")
 		}},
 		{sample: "constructed-liststream.xml", path: "/Jotta/Archive?mode=liststream", prepare: func(w *world) {
 			w.put("/Jotta/Archive/dir/hello.txt", "hello")
 			w.post("/Jotta/Archive/empty?mkDir=true")
 		}},
-		{sample: "error-404-nosuchmountpoint.rust-client.xml", path: "/Jotta/Nowhere", status: 404},
+		{sample: "error-404-nosuchmountpoint.xml", path: "/Jotta/Nowhere", status: 404},
 		{sample: "constructed-error-416.xml", path: "/Jotta/Archive/f?mode=bin", status: 416, prepare: func(w *world) { w.put("/Jotta/Archive/f", "x") }},
 	}
 	for _, tt := range tests {
@@ -204,7 +204,7 @@ func TestJSONShapes(t *testing.T) {
 		"constructed-upload-response.json":              w.send("POST", allocated.allocation(t).UploadURL, strings.NewReader("hello")).body,
 		"constructed-customer.json":                     w.want(200, "GET", "/account/v1/customer").body,
 		"constructed-api-error-460-quota.json":          w.announce("/Jotta/Archive/g", strings.Repeat("x", 100), nil).body,
-		"constructed-purge-trash-response.json":         w.want(200, "POST", "/files/v1/purge_trash").body,
+		"purge-trash-response.json":                     w.want(200, "POST", "/files/v1/purge_trash").body,
 	}
 	for name, got := range answers {
 		if diff := cmp.Diff(jsonFields(t, sample(t, name).body), jsonFields(t, got)); diff != "" {

@@ -76,7 +76,7 @@ func TestAllocate(t *testing.T) {
 
 func TestAllocatePaths(t *testing.T) {
 	w := newWorld(t)
-	w.want(201, "POST", "/jfs/user01/PC01?type=WORKSTATION")
+	w.want(201, "POST", "/jfs/user01/BENCH?type=WORKSTATION")
 	tests := []struct {
 		path   string
 		status int
@@ -85,7 +85,7 @@ func TestAllocatePaths(t *testing.T) {
 		{"/jfs/Jotta/Archive/a", 200, "/Jotta/Archive/a"},
 		{"Archive/b/c", 200, "/Jotta/Archive/b/c"},
 		{"/Archive/d", 200, "/Jotta/Archive/d"},
-		{"/jfs/PC01/new mount/x+y", 200, "/PC01/new%20mount/x%2By"},
+		{"/jfs/BENCH/new mount/x+y", 200, "/BENCH/new%20mount/x%2By"},
 		{"/jfs/jotta//ARCHIVE/e", 200, "/Jotta/Archive/e"},
 		{"/jfs/Jotta/Archive/％ ok", 200, "/Jotta/Archive/%EF%BC%85%20ok"},
 		{"/jfs/Nowhere/x/y", 404, ""},

@@ -19,7 +19,7 @@ var full = Record{
 	Uploaded: time.Date(2026, 2, 2, 3, 4, 6, 0, time.UTC), Deleted: time.Date(2026, 2, 3, 0, 0, 0, 0, time.UTC), Remote: "/Jotta/Archive/a/b c.jpg", From: "/Jotta/Archive/c.jpg", Link: "https://www.jottacloud.com/s/1",
 	Action: ActionPut, Reason: ReasonNew, Status: StatusFailed,
 	Transfer: &Transfer{Sent: 6, ResumedAt: 2, Took: 15 * time.Millisecond},
-	Error:    &Error{Class: ClassQuota, Message: "full", HTTP: 460, Retry: true, XID: "001886477694"},
+	Error:    &Error{Class: ClassQuota, Message: "full", HTTP: 460, Retry: true, XID: "000417250401"},
 }
 
 // sameRecord compares records by what they say.
