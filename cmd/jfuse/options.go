@@ -24,7 +24,8 @@ var system = []string{"dev", "nodev", "suid", "nosuid", "exec", "noexec", "atime
 var ours = map[string]string{"ro": "read-only=true", "rw": "read-only=false"}
 
 // ignored mean something to those who mount, not to what is mounted.
-var ignored = []string{"defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "_netdev", "nofail", "default_permissions", "relatime", "norelatime", "fsname", "subtype"}
+var ignored = []string{"defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "_netdev", "nofail", "default_permissions", "relatime", "norelatime", "fsname", "subtype",
+	"async", "diratime", "nodiratime", "strictatime", "nostrictatime", "lazytime", "nolazytime", "iversion", "noiversion", "silent", "loud"}
 
 // applyOptions reads what stands after -o, and returns what the system gets of it.
 func applyOptions(cmd *command.Command, o *flags) ([]string, error) {

@@ -153,7 +153,7 @@ func recognise(f *os.File) error {
 	start := bufio.NewReader(f)
 	magic, err := start.Peek(4)
 	if len(magic) > 0 || err != io.EOF {
-		if !bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}) {
+		if !record.IsZstd(magic) {
 			return errNotCache
 		}
 		z, err := record.Unzstd(start)

@@ -229,7 +229,7 @@ func (r *Reader) sniff() error {
 		return err
 	}
 	switch {
-	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+	case IsZstd(magic):
 		z, err := Unzstd(r.source)
 		if err != nil {
 			return err
@@ -245,6 +245,14 @@ func (r *Reader) sniff() error {
 		r.source = bufio.NewReaderSize(z, 64<<10)
 	}
 	return nil
+}
+
+// IsZstd reports whether a stream is packed with zstd, by its first four bytes. It may
+// begin with a frame that is to be skipped: pzstd and writers of seekable streams put
+// their tables in such. Source: RFC 8878, sections 3.1.1 and 3.1.2.
+func IsZstd(start []byte) bool {
+	return len(start) >= 4 && (bytes.Equal(start[:4], []byte{0x28, 0xb5, 0x2f, 0xfd}) ||
+		start[0]&0xf0 == 0x50 && bytes.Equal(start[1:4], []byte{0x2a, 0x4d, 0x18}))
 }
 
 // maxWindow is how far back a stream packed with zstd may refer, in bytes: so much

@@ -62,6 +62,7 @@ func TestWhole(t *testing.T) {
 		{"blank lines", "\n" + lines[0] + "\r\n" + lines[1] + lines[2], 2, nil},
 		{"no newline at the end", strings.TrimSpace(stream), 2, nil},
 		{"zstd", zstdOf(stream), 2, nil},
+		{"zstd, as pzstd writes it", "\x50\x2a\x4d\x18\x04\x00\x00\x00size" + zstdOf(stream[:50]) + "\x5f\x2a\x4d\x18\x00\x00\x00\x00" + zstdOf(stream[50:]), 2, nil},
 		{"gzip", gzipOf(stream), 2, nil},
 		{"empty", "", 0, ErrTruncated},
 		{"no end record", lines[0] + lines[1], 2, ErrTruncated},
