@@ -222,8 +222,8 @@ func TestSchemaKnowsEveryField(t *testing.T) {
 	w := record.NewWriter(&b, "jtest")
 	w.Scope([]string{"a"})
 	err := w.Write(&record.Record{
-		Kind: record.KindFile, Root: "/r\xff", Path: "a/b\xff", Size: 1, MTime: at, Mode: "4755", Ino: 1<<64 - 1, CTime: at, BTime: at,
-		Target: "t\xff", MD5: strings.Repeat("0a", 16), Fresh: true, Mount: true, Ignored: true, Kept: true, State: record.StateCompleted, Revision: 3, Uploaded: at, Deleted: at,
+		Kind: record.KindFile, Root: "/r\xff", Path: "a/b\xff", Size: 1, MTime: at, Mode: "4755", Ino: 1<<64 - 1, Dev: 1<<64 - 1, CTime: at, BTime: at,
+		Target: "t\xff", MD5: strings.Repeat("0a", 16), Fresh: true, Mount: true, Followed: true, Ignored: true, Kept: true, State: record.StateCompleted, Revision: 3, Uploaded: at, Deleted: at,
 		Remote: "/Jotta/Archive/b\xff", From: "/Jotta/Archive/c\xff", Link: "https://example.com/s/1", Action: record.ActionPut, Reason: record.ReasonNew, Status: record.StatusDone,
 		Transfer: &record.Transfer{Sent: 1, ResumedAt: 2, Took: time.Second},
 		Error:    &record.Error{Class: record.ClassServer, Message: "m", HTTP: 500, Retry: true, XID: "x"},

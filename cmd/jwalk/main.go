@@ -33,8 +33,9 @@ folder is not looked at. A "/" at the start of a pattern stands for DIR, or for
 the folder of the .jottaignore; one at the end, for folders only. What a jget
 that was killed has left behind (.jget-….part) is ignored, too.
 
-A folder that cannot be read, or whose .jottaignore cannot be, gets a record
-with an error and is not listed; the rest is, and jwalk exits 1.
+A .jottaignore that is a symbolic link counts if it leads to a file of the same
+owner in DIR. A folder that cannot be read, or whose .jottaignore cannot be,
+gets a record with an error and is not listed; the rest is, and jwalk exits 1.
 
 With --files-from the rules hold, too, so that a file that they leave out is
 ignored, and one that is not there is an error. Nothing but what FILE names can

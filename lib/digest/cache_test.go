@@ -166,15 +166,16 @@ func TestCacheLeavesFailuresOut(t *testing.T) {
 	o := withCache(name)
 	o.hasher = func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			path := local.Path(rec)
 			switch filepath.Base(path) {
 			case "bad":
 				return nil, nil, fs.ErrPermission
 			case "busy":
-				f, fi, err := open(path, ino)
+				f, fi, err := open(rec)
 				return endlessFile{f}, fi, err
 			}
-			return open(path, ino)
+			return open(rec)
 		}
 	}
 	runTree(t, root, o)
@@ -245,11 +246,12 @@ func cancelAt(o runOptions, path string) runOptions {
 	o.ctx = ctx
 	o.hasher = func(h *hasher) {
 		open := h.open
-		h.open = func(p string, ino uint64) (local.Content, fs.FileInfo, error) {
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			p := local.Path(rec)
 			if strings.HasSuffix(p, "/"+path) {
 				cancel()
 			}
-			return open(p, ino)
+			return open(rec)
 		}
 	}
 	return o
@@ -317,11 +319,12 @@ func TestKilledRunKeepsWhatItHashed(t *testing.T) {
 	o.Jobs = 1
 	o.hasher = func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			path := local.Path(rec)
 			if strings.HasSuffix(path, "/d") {
 				partial = awaitEntries(t, name+".partial", 3)
 			}
-			return open(path, ino)
+			return open(rec)
 		}
 	}
 	old, err := os.ReadFile(name)

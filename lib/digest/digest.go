@@ -113,6 +113,7 @@ func records(ctx context.Context, out Output, in *record.Reader, opts Options, h
 		r.cache = openCache(opts)
 	}
 	h.stop = cancel
+	defer h.roots.Close()
 	h.settle = r.cache != nil && r.cache.collect
 	r.startQueue()
 	err := r.all(in)

@@ -49,13 +49,14 @@ func TestRecordsKeepOrderWhenTheFirstIsSlow(t *testing.T) {
 	others.Add(3)
 	got := runTree(t, root, runOptions{hasher: func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			path := local.Path(rec)
 			if strings.HasSuffix(path, "/a") {
 				others.Wait() // ends only if the four are open at once
 			} else {
 				others.Done()
 			}
-			return open(path, ino)
+			return open(rec)
 		}
 	}})
 	if diff := cmp.Diff([]string{"a", "b", "c", "d"}, paths(got.recs)); diff != "" {
@@ -80,7 +81,8 @@ func TestRecordsPassOthersUnchanged(t *testing.T) {
 		var out strings.Builder
 		w := record.NewWriter(&out, "jhash")
 		h := newHasher(Options{})
-		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			path := local.Path(rec)
 			t.Errorf("%s: opened %s", line, path)
 			return nil, nil, fs.ErrNotExist
 		}
@@ -134,8 +136,9 @@ func tamper(n int32, f func(path string)) func(*hasher) {
 	left.Store(n)
 	return func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
-			opened, fi, err := open(path, ino)
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			path := local.Path(rec)
+			opened, fi, err := open(rec)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -216,8 +219,8 @@ func TestFileThatGrowsForEver(t *testing.T) {
 	root := makeTree(t, map[string]string{"f": "old"})
 	endless := func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
-			f, fi, err := open(path, ino)
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			f, fi, err := open(rec)
 			return endlessFile{f}, fi, err
 		}
 	}
@@ -244,14 +247,15 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		root := makeTree(t, map[string]string{"f": "old", "g": "good"})
 		got := runTree(t, root, runOptions{hasher: func(h *hasher) {
 			open := h.open
-			h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
+			h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+				path := local.Path(rec)
 				if strings.HasSuffix(path, "g") {
-					return open(path, ino)
+					return open(rec)
 				}
 				if test.open != nil {
 					return nil, nil, test.open
 				}
-				f, fi, err := open(path, ino)
+				f, fi, err := open(rec)
 				return &fakeFile{Content: f, onRead: func() error { return test.not }}, fi, err
 			}
 		}})
@@ -297,8 +301,9 @@ func TestFilesWithoutASize(t *testing.T) {
 			}
 			got := runStream(t, encode(t, recs, true), runOptions{Options: Options{Check: check}, hasher: func(h *hasher) {
 				open := h.open
-				h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
-					f, fi, err := open(path, ino)
+				h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+					path := local.Path(rec)
+					f, fi, err := open(rec)
 					if err == nil && test.wrap != nil {
 						f = test.wrap(path, f)
 					}
@@ -354,11 +359,12 @@ func TestRecordsEndWithTheContext(t *testing.T) {
 	cause := errors.New("enough")
 	got := runTree(t, root, runOptions{ctx: ctx, hasher: func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			path := local.Path(rec)
 			if strings.HasSuffix(path, "d3/f0010") {
 				cancel(cause)
 			}
-			return open(path, ino)
+			return open(rec)
 		}
 	}})
 	if !errors.Is(got.err, cause) {
@@ -381,8 +387,8 @@ func TestReadingEndsWithTheContext(t *testing.T) {
 	reads := 0
 	got := runTree(t, root, runOptions{ctx: ctx, hasher: func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
-			f, fi, err := open(path, ino)
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			f, fi, err := open(rec)
 			return &fakeFile{Content: f, onRead: func() error { reads++; cancel(); return nil }}, fi, err
 		}
 	}})
@@ -447,8 +453,9 @@ func TestCheck(t *testing.T) {
 		hasher: func(h *hasher) {
 			h.keepsCTime = func(string, *record.Record) bool { return true }
 			open := h.open
-			h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
-				f, fi, err := open(path, ino)
+			h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+				path := local.Path(rec)
+				f, fi, err := open(rec)
 				if strings.HasSuffix(path, "busy") {
 					f = endlessFile{f}
 				}

@@ -32,7 +32,7 @@ const frameSize = 64 << 10
 // [entryReader.take].
 func entryOf(r *record.Record) *record.Record {
 	return &record.Record{Kind: record.KindFile, Root: r.Root, Path: r.Path, Size: r.Size,
-		MTime: r.MTime, Mode: r.Mode, Ino: r.Ino, CTime: r.CTime, BTime: r.BTime, MD5: r.MD5}
+		MTime: r.MTime, Mode: r.Mode, Ino: r.Ino, Dev: r.Dev, Followed: r.Followed, CTime: r.CTime, BTime: r.BTime, MD5: r.MD5}
 }
 
 // entryWriter writes a file of entries.

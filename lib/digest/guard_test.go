@@ -287,8 +287,9 @@ func refusedFor(r *record.Record, why string) bool {
 func rotten(names ...string) func(*hasher) {
 	return func(h *hasher) {
 		open := h.open
-		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
-			f, fi, err := open(path, ino)
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			path := local.Path(rec)
+			f, fi, err := open(rec)
 			if err == nil && slices.Contains(names, filepath.Base(path)) {
 				f = rottenFile{f}
 			}
@@ -344,7 +345,7 @@ func TestDamageIsReportedUntilItIsMended(t *testing.T) {
 	step("and the next", bad, "b", "b")
 	step("a run that cannot read it", func(o *runOptions) {
 		o.hasher = func(h *hasher) {
-			h.open = func(string, uint64) (local.Content, fs.FileInfo, error) { return nil, nil, fs.ErrPermission }
+			h.open = func(*record.Record) (local.Content, fs.FileInfo, error) { return nil, nil, fs.ErrPermission }
 		}
 	}, "b", "")
 	step("which can again", bad, "b", "b")
@@ -354,11 +355,12 @@ func TestDamageIsReportedUntilItIsMended(t *testing.T) {
 		o.hasher = func(h *hasher) {
 			rotten("b")(h)
 			open := h.open
-			h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
+			h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+				path := local.Path(rec)
 				if filepath.Base(path) == "c" {
 					cancel()
 				}
-				return open(path, ino)
+				return open(rec)
 			}
 		}
 		o.Again = Paths{"c": {}}
@@ -373,12 +375,12 @@ func TestDamageIsReportedUntilItIsMended(t *testing.T) {
 	}
 	step("nor after a run that cannot read it", func(o *runOptions) {
 		o.hasher = func(h *hasher) {
-			h.open = func(string, uint64) (local.Content, fs.FileInfo, error) { return nil, nil, fs.ErrPermission }
+			h.open = func(*record.Record) (local.Content, fs.FileInfo, error) { return nil, nil, fs.ErrPermission }
 		}
 	}, "b", "")
 	step("or meets it while it changes", func(o *runOptions) {
 		o.hasher = func(h *hasher) {
-			h.open = func(string, uint64) (local.Content, fs.FileInfo, error) { return nil, nil, errChanging }
+			h.open = func(*record.Record) (local.Content, fs.FileInfo, error) { return nil, nil, errChanging }
 		}
 	}, "b", "")
 	step("as the next one knows", bad, "b", "b")

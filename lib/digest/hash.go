@@ -27,7 +27,7 @@ const (
 
 // hasher reads files. It is safe for concurrent use.
 type hasher struct {
-	open     func(path string, ino uint64) (local.Content, fs.FileInfo, error)
+	open     func(*record.Record) (local.Content, fs.FileInfo, error)
 	now      func() time.Time
 	wait     func(ctx context.Context, d time.Duration)
 	progress func(files, bytes int64)
@@ -47,8 +47,7 @@ type hasher struct {
 
 func newHasher(opts Options) *hasher {
 	opts = opts.complete()
-	return &hasher{
-		open:     local.OpenContent,
+	h := &hasher{
 		now:      time.Now,
 		wait:     wait,
 		progress: opts.Progress,
@@ -59,6 +58,8 @@ func newHasher(opts Options) *hasher {
 		ignoreCTime: opts.IgnoreCTime,
 		keepsCTime:  local.KeepsCTime,
 	}
+	h.open = h.roots.OpenContent
+	return h
 }
 
 func wait(ctx context.Context, d time.Duration) {
@@ -138,7 +139,7 @@ func (h *hasher) add(rec, past *record.Record, c content) (entry *record.Record)
 // entry returns what the cache should remember of a file: the state in which it was read,
 // and its MD5.
 func (h *hasher) entry(rec *record.Record, c content) *record.Record {
-	e := &record.Record{Kind: record.KindFile, Root: rec.Root, Path: rec.Path, BTime: rec.BTime}
+	e := &record.Record{Kind: record.KindFile, Root: rec.Root, Path: rec.Path, BTime: rec.BTime, Dev: rec.Dev, Followed: rec.Followed}
 	local.Fill(e, c.state)
 	e.MD5 = c.md5
 	return e

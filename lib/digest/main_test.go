@@ -145,11 +145,12 @@ func runStream(t testing.TB, stream string, o runOptions) outcome {
 		o.hasher(h)
 	}
 	open := h.open
-	h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
+	h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+		path := local.Path(rec)
 		mu.Lock()
 		res.opened = append(res.opened, path)
 		mu.Unlock()
-		return open(path, ino)
+		return open(rec)
 	}
 	ctx := cmp.Or[context.Context](o.ctx, t.Context())
 	var buf bytes.Buffer

@@ -101,7 +101,7 @@ func (w *worker) begin(l *lane) {
 		return
 	}
 	rec := l.item.rec
-	if l.file, l.before, l.result.err = w.h.open(local.Path(rec), rec.Ino); l.result.err != nil {
+	if l.file, l.before, l.result.err = w.h.open(rec); l.result.err != nil {
 		return
 	}
 	l.was = record.Record{}

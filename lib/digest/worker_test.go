@@ -55,8 +55,8 @@ func TestLanesAreShared(t *testing.T) {
 	var open, most atomic.Int32
 	got := runTree(t, root, runOptions{Options: Options{Jobs: 1}, hasher: func(h *hasher) {
 		inner := h.open
-		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
-			f, fi, err := inner(path, ino)
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			f, fi, err := inner(rec)
 			if n := open.Add(1); n > most.Load() {
 				most.Store(n)
 			}
@@ -88,8 +88,9 @@ func TestChangesInLanes(t *testing.T) {
 	root := makeTree(t, files)
 	got := runTree(t, root, runOptions{Options: Options{Jobs: 1}, hasher: func(h *hasher) {
 		inner := h.open
-		h.open = func(path string, ino uint64) (local.Content, fs.FileInfo, error) {
-			f, fi, err := inner(path, ino)
+		h.open = func(rec *record.Record) (local.Content, fs.FileInfo, error) {
+			path := local.Path(rec)
+			f, fi, err := inner(rec)
 			if err != nil || !strings.HasSuffix(path, "7") {
 				return f, fi, err
 			}

@@ -4,4 +4,7 @@ package local
 
 import "io/fs"
 
-func openContent(path string, ino uint64) (Content, fs.FileInfo, error) { return openListed(path, ino) }
+// OpenContent is OpenRegular.
+func (r *Root) OpenContent(path string) (Content, fs.FileInfo, error) {
+	return asContent(r.OpenRegular(path))
+}

@@ -200,69 +200,13 @@ func SameFile(a, b fs.FileInfo) bool {
 // OpenRegular opens the file at path for reading and describes it. A final
 // symbolic link is followed. It never blocks on a FIFO that took the file's place;
 // for all but regular files the error wraps [ErrNotRegular].
-func OpenRegular(path string) (*os.File, fs.FileInfo, error) { return openRegular(path, true) }
+func OpenRegular(path string) (*os.File, fs.FileInfo, error) { return regular(openNonblock(path)) }
 
-// OpenListed opens the file that a record lists at path with the inode number
-// ino (0: not known). It is OpenRegular, save that a final symbolic link is followed only if it
-// leads to that inode: a link that has taken the place of a file may lead
-// anywhere, and who put it there may not be one who can read that. The error then
-// wraps [ErrNotRegular].
-func OpenListed(path string, ino uint64) (*os.File, fs.FileInfo, error) {
-	f, fi, err := openRegular(path, false)
-	if !isLink(err) {
-		return f, fi, err
-	}
-	if f, fi, err = openRegular(path, true); err != nil {
-		return nil, nil, err
-	}
-	if ino != 0 && stateOf(fi).ino != ino {
-		f.Close()
-		return nil, nil, &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
-	}
-	return f, fi, nil
-}
-
-// Content is a regular file, open for reading.
+// Content is a regular file, open for reading from start to end.
 type Content interface {
 	io.ReadCloser
 	Stat() (fs.FileInfo, error)
 }
-
-// OpenContent is OpenListed for who only wants to read a file from start to end,
-// which it makes faster where it can.
-func OpenContent(path string, ino uint64) (Content, fs.FileInfo, error) {
-	return openContent(path, ino)
-}
-
-// openListed is OpenListed, without a nil pointer that is not a nil Content.
-func openListed(path string, ino uint64) (Content, fs.FileInfo, error) {
-	f, fi, err := OpenListed(path, ino)
-	if err != nil {
-		return nil, nil, err
-	}
-	return f, fi, nil
-}
-
-func openRegular(path string, follow bool) (*os.File, fs.FileInfo, error) {
-	f, err := openNonblock(path, follow)
-	if err != nil {
-		return nil, nil, err
-	}
-	fi, err := f.Stat()
-	if err == nil && !fi.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
-	}
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	return f, fi, nil
-}
-
-// OpenDir opens the folder at path for listing. It never blocks, whatever has
-// taken the folder's place, and follows a final symbolic link only if told to
-// (where the platform can tell).
-func OpenDir(path string, follow bool) (*os.File, error) { return openDir(path, follow) }
 
 // Class returns the class of an error that the file system gave.
 func Class(err error) record.Class {
@@ -274,7 +218,7 @@ func Class(err error) record.Class {
 		return record.ClassPermission
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, errStale):
 		return record.ClassVanished // ENOTDIR: a folder above it has made way for a file
-	case errors.Is(err, ErrNotRegular):
+	case errors.Is(err, ErrNotRegular), errors.Is(err, ErrAstray):
 		return record.ClassChanging // the walk saw a regular file there
 	case errors.Is(err, syscall.ENAMETOOLONG):
 		return record.ClassNameTooLong

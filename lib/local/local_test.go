@@ -115,7 +115,12 @@ func TestWaysAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	content, read, err := OpenContent(path, 0)
+	root, err := OpenRoot(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	content, read, err := root.OpenContent(filepath.Base(path))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,13 +14,11 @@ const nonblock = 0
 
 func isUnread(error) bool { return false }
 
-// isLink: links are followed here, whoever made them.
-func isLink(error) bool { return false }
-
 // openNonblock needs no care: FIFOs have no place in the tree here.
-func openNonblock(path string, _ bool) (*os.File, error) { return os.Open(path) }
+func openNonblock(path string) (*os.File, error) { return os.Open(path) }
 
-func openDir(path string, _ bool) (*os.File, error) { return os.Open(path) }
+// OpenDir opens the folder at path for listing, and follows symbolic links.
+func OpenDir(path string) (*os.File, error) { return os.Open(path) }
 
 // SyncDir does nothing: the file system makes names last by itself here.
 func SyncDir(string) error { return nil }

@@ -103,10 +103,9 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 	case "mode":
 		r.Mode, err = text[string](value)
 	case "ino":
-		r.Ino, err = strconv.ParseUint(value, 10, 64)
-		if err != nil {
-			err = fmt.Errorf("is not a whole number: %s", clip(value))
-		}
+		r.Ino, err = natural(value)
+	case "dev":
+		r.Dev, err = natural(value)
 	case "ctime":
 		r.CTime, err = timestamp(value)
 	case "btime":
@@ -121,6 +120,8 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 		r.Ignored, err = boolean(value)
 	case "mount":
 		r.Mount, err = boolean(value)
+	case "followed":
+		r.Followed, err = boolean(value)
 	case "fresh":
 		r.Fresh, err = boolean(value)
 	case "kept":
@@ -228,8 +229,13 @@ func (r *Record) append(b []byte) []byte {
 		b = append(b, `,"ino":`...)
 		b = strconv.AppendUint(b, r.Ino, 10)
 	}
+	if r.Dev != 0 {
+		b = append(b, `,"dev":`...)
+		b = strconv.AppendUint(b, r.Dev, 10)
+	}
 	b = appendTimeLike(b, `,"ctime":`, r.CTime, r.MTime, mtime)
 	b = appendTimeLike(b, `,"btime":`, r.BTime, r.MTime, mtime)
+	b = appendTrue(b, `,"followed":`, r.Followed)
 	b = appendName(b, `,"target":`, `,"target_raw":"`, r.Target)
 	b = appendText(b, `,"md5":`, r.MD5)
 	b = appendTrue(b, `,"fresh":`, r.Fresh)
@@ -536,6 +542,14 @@ func unescape[T ~string](value string) (s T, err error) {
 
 func number(value string) (int64, error) {
 	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("is not a whole number: %s", clip(value))
+	}
+	return n, nil
+}
+
+func natural(value string) (uint64, error) {
+	n, err := strconv.ParseUint(value, 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("is not a whole number: %s", clip(value))
 	}

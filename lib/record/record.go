@@ -115,15 +115,17 @@ type Record struct {
 	MTime  time.Time // when the content was last modified
 	Mode   string    // permission bits in octal, such as "0644"
 	Ino    uint64    // inode number; 0 where the platform has none
+	Dev    uint64    // number of the file system, if Followed; 0 where the platform has none
 	CTime  time.Time // when the inode last changed
 	BTime  time.Time // when the file was created, where the file system knows
 	Target string    // text of a symbolic link
 	MD5    string    // 32 lower-case hex digits
 
-	Ignored bool // left out by a rule, with everything beneath it
-	Mount   bool // a folder on another file system than the folder it is in
-	Fresh   bool // the MD5 was computed in this run, and no earlier one was known to compare it with
-	Kept    bool // left out, and the service has an entry of that name, which stays as it is
+	Ignored  bool // left out by a rule, with everything beneath it
+	Mount    bool // a folder on another file system than the folder it is in
+	Followed bool // reached through a symbolic link, which was followed on purpose
+	Fresh    bool // the MD5 was computed in this run, and no earlier one was known to compare it with
+	Kept     bool // left out, and the service has an entry of that name, which stays as it is
 
 	State    string    // COMPLETED, INCOMPLETE, CORRUPT …: only remote entries
 	Revision int64     // number of the revision; 0 if not given

@@ -76,7 +76,11 @@ func describe(rec *record.Record, path string) error {
 	}
 	rec.Root = filepath.Dir(path)
 	local.Fill(rec, info)
-	return nil
+	link, err := local.Lstat(path)
+	if err == nil && link.Mode()&fs.ModeSymlink != 0 {
+		rec.Followed, rec.Dev = true, local.Device(info)
+	}
+	return err
 }
 
 // Place says for each file, by its digest, what is to be done so that it is in

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"jottatools/lib/jfs"
-	"jottatools/lib/local"
 	"jottatools/lib/record"
 )
 
@@ -16,15 +15,11 @@ import (
 // not on disk as the plan says is left to the next run, like one that is to be put:
 // what the service has then stays where it is.
 func (u *uploads) move(rec *record.Record, p jfs.Path) error {
-	fi, err := local.Stat(local.Path(rec))
-	switch {
-	case local.Class(err) == record.ClassVanished:
-		return u.skipChanging(rec)
-	case err != nil:
-		return local.NewError(err)
-	case !fi.Mode().IsRegular() || changed(rec, fi):
-		return u.skipChanging(rec)
+	f, err := u.open(rec)
+	if f == nil {
+		return err
 	}
+	f.Close()
 	if _, err := u.names.folder(u.ctx, p.Parent()); err != nil {
 		return err
 	}

@@ -83,6 +83,7 @@ func Upload(ctx context.Context, in *record.Reader, out *record.Writer, service 
 		defer fence.close()
 		u.fence = fence
 	}
+	defer u.roots.Close()
 	u.queue = newQueue(o.Jobs, u.carryOut)
 	for rec := range in.All() {
 		if u.ended() {
@@ -292,26 +293,11 @@ func contentOf(rec *record.Record) jfs.Content {
 
 // put sends a file.
 func (u *uploads) put(rec *record.Record, p jfs.Path) error {
-	u.roots.Note(rec.Root)
-	f, fi, err := local.OpenListed(local.Path(rec), rec.Ino)
-	if err != nil {
-		if c := local.Class(err); c == record.ClassVanished || c == record.ClassChanging {
-			return u.skipChanging(rec)
-		}
-		return local.NewError(err)
+	f, err := u.open(rec)
+	if f == nil {
+		return err
 	}
 	defer f.Close()
-	if u.fence != nil {
-		switch err := u.fence.holds(rec, f); {
-		case local.Class(err) == record.ClassVanished:
-			return u.skipChanging(rec)
-		case err != nil:
-			return err
-		}
-	}
-	if changed(rec, fi) {
-		return u.skipChanging(rec)
-	}
 	var before prior
 	settle := rec.Reason != record.ReasonChanged // else it is alive
 	if settle {
@@ -353,6 +339,29 @@ func (u *uploads) put(rec *record.Record, p jfs.Path) error {
 	}
 	u.o.Progress(1, rec.Size-shown)
 	return nil
+}
+
+// open opens the file of a record. One that is not what was hashed any more is left to the
+// next run: then there is no file, and no error either.
+func (u *uploads) open(rec *record.Record) (*os.File, error) {
+	f, fi, err := u.roots.Open(rec)
+	if c := local.Class(err); c == record.ClassVanished || c == record.ClassChanging {
+		return nil, u.skipChanging(rec)
+	}
+	if err != nil {
+		return nil, local.NewError(err)
+	}
+	if u.fence != nil {
+		err = u.fence.holds(rec, f)
+	}
+	switch {
+	case err == nil && !changed(rec, fi):
+		return f, nil
+	case err == nil, local.Class(err) == record.ClassVanished:
+		err = u.skipChanging(rec)
+	}
+	f.Close()
+	return nil, err
 }
 
 // changed reports whether the file is another than the one that was hashed. The

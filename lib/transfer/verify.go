@@ -30,6 +30,7 @@ type VerifyOptions struct {
 // pass as they come. Errors are as for [Upload].
 func Verify(ctx context.Context, in *record.Reader, out *record.Writer, service Downloader, o VerifyOptions) error {
 	v := &verification{run: newRun(ctx, out, o.Jobs), receiver: NewReceiver(service, o.Jobs, o.Bandwidth), o: o}
+	defer v.roots.Close()
 	asked := false
 	for rec := range in.All() {
 		if v.ended() {
@@ -61,6 +62,7 @@ func Verify(ctx context.Context, in *record.Reader, out *record.Writer, service 
 type verification struct {
 	*run
 	receiver *Receiver
+	roots    local.Roots
 	o        VerifyOptions
 }
 
@@ -74,7 +76,7 @@ func (v *verification) verify(rec *record.Record, p jfs.Path) error {
 	if v.ctx.Err() != nil {
 		return context.Cause(v.ctx)
 	}
-	f, fi, err := local.OpenListed(local.Path(rec), rec.Ino)
+	f, fi, err := v.roots.Open(rec)
 	if err != nil {
 		if c := local.Class(err); c == record.ClassVanished || c == record.ClassChanging {
 			return leaveChanging(rec)

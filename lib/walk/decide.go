@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -102,17 +103,17 @@ func (w *walker) tooYoung(mtime time.Time) bool {
 }
 
 // readRules reads the ignore file of f and sees whether a tag leaves f out, which it
-// does not with the top folder; the names say whether there is anything to read. path is
-// the local path of f.
-func (w *walker) readRules(f *folder, path string, names []listed) error {
+// does not with the top folder; the names say whether there is anything to read. dir has f
+// open.
+func (w *walker) readRules(f *folder, dir *os.File, names []listed) error {
 	for _, e := range names {
 		if len(w.tags) > 0 && f.above != nil && !f.out.ignored() {
-			if err := w.readTags(f, path, e); err != nil {
+			if err := w.readTags(f, dir, e); err != nil {
 				return err
 			}
 		}
 		if e.name == IgnoreFile && (e.kind.IsRegular() || e.kind&fs.ModeSymlink != 0) {
-			list, bad, err := readIgnoreFile(local.Join(path, IgnoreFile), join(f.path, IgnoreFile))
+			list, bad, err := w.readIgnoreFile(f, dir)
 			if err != nil {
 				return err
 			}
@@ -130,12 +131,12 @@ func (w *walker) readRules(f *folder, path string, names []listed) error {
 }
 
 // readTags sees whether the entry e of f is a tag.
-func (w *walker) readTags(f *folder, path string, e listed) error {
+func (w *walker) readTags(f *folder, dir *os.File, e listed) error {
 	for _, t := range w.tags {
 		if e.name != t.Name || t.Header != "" && !e.kind.IsRegular() {
 			continue
 		}
-		tagged, err := beginsWith(local.Join(path, t.Name), t.Header)
+		tagged, err := beginsWith(dir, t.Name, t.Header)
 		if err != nil {
 			return err
 		}
@@ -146,10 +147,19 @@ func (w *walker) readTags(f *folder, path string, e listed) error {
 	return nil
 }
 
-// readIgnoreFile reads the rules in the file at path. One that is gone, or is no
-// file, has none.
-func readIgnoreFile(path, source string) (ruleList, []error, error) {
-	file, _, err := local.OpenRegular(path)
+// readIgnoreFile reads the rules in the ignore file of f, which dir has open. One that is
+// gone, or is no file, has none.
+func (w *walker) readIgnoreFile(f *folder, dir *os.File) (ruleList, []error, error) {
+	path := join(f.path, IgnoreFile)
+	file, _, err := local.OpenRegularAt(dir, IgnoreFile)
+	switch {
+	case !errors.Is(err, local.ErrAstray):
+	case w.Follow:
+		file, _, err = local.OpenRegular(local.Join(w.Root, path))
+	default:
+		top := local.Join(w.Root, w.Prefix)
+		file, err = local.OpenLinked(top, strings.TrimPrefix(path[len(w.Prefix):], "/"))
+	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, local.ErrNotRegular) {
 		return nil, nil, nil
 	}
@@ -157,21 +167,21 @@ func readIgnoreFile(path, source string) (ruleList, []error, error) {
 		return nil, nil, err
 	}
 	defer file.Close()
-	list, bad, err := readRules(file, source)
+	list, bad, err := readRules(file, path)
 	if err != nil {
-		err = fmt.Errorf("read %s: %w", path, err)
+		err = fmt.Errorf("read %s: %w", local.Join(w.Root, path), err)
 	}
 	return list, bad, err
 }
 
-// beginsWith reports whether the file at path begins with header. Anything begins with
-// an empty one.
-func beginsWith(path, header string) (bool, error) {
+// beginsWith reports whether the file called name in an open folder begins with header.
+// Anything begins with an empty one.
+func beginsWith(dir *os.File, name, header string) (bool, error) {
 	if header == "" {
 		return true, nil
 	}
-	file, _, err := local.OpenRegular(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, local.ErrNotRegular) {
+	file, _, err := local.OpenRegularAt(dir, name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, local.ErrNotRegular) || errors.Is(err, local.ErrAstray) {
 		return false, nil
 	}
 	if err != nil {
@@ -216,6 +226,7 @@ func Explain(ctx context.Context, opts Options, path string) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
+	defer w.root.Close()
 	rest := path
 	if opts.Prefix != "" {
 		if !record.Under(path, opts.Prefix) {
@@ -225,8 +236,10 @@ func Explain(ctx context.Context, opts Options, path string) (Decision, error) {
 	}
 	var last verdict
 	for {
-		dir := local.Join(w.Root, f.path)
-		if err := w.readRules(f, dir, w.ruleFiles(dir)); err != nil {
+		name, after, more := strings.Cut(rest, "/")
+		here := join(f.path, name)
+		info, followed, err := w.step(f, name)
+		if err != nil {
 			return Decision{}, err
 		}
 		if f.out.ignored() {
@@ -235,17 +248,6 @@ func Explain(ctx context.Context, opts Options, path string) (Decision, error) {
 		if rest == "" {
 			return decision(path, path, last), nil
 		}
-		name, after, more := strings.Cut(rest, "/")
-		here := join(f.path, name)
-		info, err := local.Lstat(local.Join(w.Root, here))
-		if err != nil {
-			return Decision{}, err
-		}
-		if w.Follow && info.Mode()&fs.ModeSymlink != 0 {
-			if target, err := local.Stat(local.Join(w.Root, here)); err == nil {
-				info = target
-			}
-		}
 		last = w.verdict(f, here, info)
 		switch {
 		case last.ignored() || !more && !info.IsDir():
@@ -253,8 +255,28 @@ func Explain(ctx context.Context, opts Options, path string) (Decision, error) {
 		case !info.IsDir():
 			return Decision{}, fmt.Errorf("%s is not a folder, so %s is not in the tree", here, path)
 		}
-		f, rest = w.folder(f, here, info, true), after
+		f, rest = w.folder(f, here, info, followed), after
 	}
+}
+
+// step reads what decides in f, and describes the entry called name in it, unless name is
+// empty or f is left out.
+func (w *walker) step(f *folder, name string) (info fs.FileInfo, followed bool, err error) {
+	dir, err := w.open(f)
+	if err != nil {
+		return nil, false, err
+	}
+	defer dir.Close()
+	if err := w.readRules(f, dir, w.ruleFiles(dir)); err != nil || f.out.ignored() || name == "" {
+		return nil, false, err
+	}
+	info, err = local.StatAt(dir, name, false)
+	if err == nil && w.Follow && info.Mode()&fs.ModeSymlink != 0 {
+		if target, err := local.StatAt(dir, name, true); err == nil {
+			return target, true, nil
+		}
+	}
+	return info, false, err
 }
 
 func decision(path, decided string, v verdict) Decision {
@@ -268,14 +290,14 @@ func decision(path, decided string, v verdict) Decision {
 	return d
 }
 
-// ruleFiles returns which of the files that decide are in the folder at path.
-func (w *walker) ruleFiles(path string) (names []listed) {
+// ruleFiles returns which of the files that decide are in an open folder.
+func (w *walker) ruleFiles(dir *os.File) (names []listed) {
 	wanted := []string{IgnoreFile}
 	for _, t := range w.tags {
 		wanted = append(wanted, t.Name)
 	}
 	for _, name := range wanted {
-		if info, err := local.Lstat(local.Join(path, name)); err == nil {
+		if info, err := local.StatAt(dir, name, false); err == nil {
 			names = append(names, listed{name: name, kind: info.Mode().Type()})
 		}
 	}

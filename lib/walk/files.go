@@ -182,6 +182,7 @@ func Files(ctx context.Context, opts Options, list *List, emit func(*record.Reco
 	if err != nil {
 		return err
 	}
+	defer w.root.Close()
 	w.emit = emit
 	l := &lister{walker: w, guard: w.guard()}
 	defer l.close()
@@ -196,7 +197,7 @@ func Files(ctx context.Context, opts Options, list *List, emit func(*record.Reco
 			return err
 		}
 	}
-	return nil
+	return l.misled(l.top)
 }
 
 // lister is one call of Files.
@@ -258,8 +259,7 @@ func (l *lister) enter(f *folder) error {
 	if err != nil {
 		return err
 	}
-	path := local.Join(l.Root, f.path)
-	if err = l.readRules(f, path, l.ruleFiles(path)); err != nil || f.out.ignored() {
+	if err = l.readRules(f, dir, l.ruleFiles(dir)); err != nil || f.out.ignored() {
 		dir.Close()
 		return err
 	}
@@ -316,21 +316,25 @@ func (l *lister) beyond(f *folder, path string, e *entry) error {
 
 // ignored emits the record of an entry that is left out with a folder above it.
 func (l *lister) ignored(path string, why record.Reason) error {
-	info, err := local.Lstat(local.Join(l.Root, path))
+	lstat := l.root.Lstat
+	if l.Follow {
+		lstat = func(path string) (fs.FileInfo, error) { return local.Lstat(local.Join(l.Root, path)) }
+	}
+	info, err := lstat(path)
 	if err != nil {
 		return l.fail(path, err)
 	}
 	if info.IsDir() {
 		l.done = path
 	}
-	r := l.record(path, 0, info)
+	r := l.record(path, 0, info, false)
 	r.Ignored, r.Reason = true, why
 	return l.emit(r)
 }
 
 // fail emits the record of an entry about which only an error is known.
 func (l *lister) fail(path string, err error) error {
-	r := l.record(path, 0, nil)
+	r := l.record(path, 0, nil, false)
 	r.Reason, r.Error = record.ReasonUnreadable, local.NewError(err)
 	return l.emit(r)
 }

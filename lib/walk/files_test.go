@@ -108,7 +108,7 @@ func TestFilesSameAsTree(t *testing.T) {
 
 func TestFilesUnreadable(t *testing.T) {
 	root := makeTree(t, "a/b/f", "a/c", "d/f", "e")
-	opts := Options{Root: root, openDir: failing(root, "a", "d")}
+	opts := Options{Root: root, opening: failing(root, "a", "d")}
 	want := []string{"file a/b/f (unreadable) error permission", "file a/c (unreadable) error permission", "dir d (unreadable) error permission", "file e"}
 	if diff := cmp.Diff(want, collectFiles(t, opts, "a/b/f", "a/c", "d", "e")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -126,7 +126,7 @@ func TestFilesUnreadable(t *testing.T) {
 		{Options{Root: filepath.Join(root, "none")}, syscall.ENOENT},
 		{Options{Root: filepath.Join(root, "e")}, syscall.ENOTDIR},
 		{Options{Root: filepath.Join(root, "e2")}, ErrRulesTooLarge},
-		{Options{Root: root, openDir: failing(root, "")}, syscall.EACCES},
+		{Options{Root: root, opening: failing(root, "")}, syscall.EACCES},
 	} {
 		if err := Files(t.Context(), c.opts, readList(t, root, "e"), ignore); !errors.Is(err, c.want) {
 			t.Errorf("Files in %s = %v, want %v", c.opts.Root, err, c.want)

@@ -169,10 +169,14 @@ func (w *walker) leavesOut(path string) bool {
 		if r := f.scope.decide(w.Rules, here, name, true); r != nil && r.ignore {
 			return true
 		}
-		f = w.folder(f, here, nil, false)
-		if dir := local.Join(w.Root, here); there {
-			info, err := local.Stat(dir)
-			if there = err == nil && info.IsDir(); there && w.readRules(f, dir, w.ruleFiles(dir)) != nil {
+		f = w.folder(f, here, nil, w.Follow)
+		if there {
+			dir, err := w.openDir(f)
+			if there = err == nil; there {
+				err = w.readRules(f, dir, w.ruleFiles(dir))
+				dir.Close()
+			}
+			if there && err != nil {
 				return false // what is to be left out is not known
 			}
 		}

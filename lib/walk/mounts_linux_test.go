@@ -166,11 +166,11 @@ func TestMountsNotSeen(t *testing.T) {
 func TestMountBehindError(t *testing.T) {
 	root := makeTree(t, "a/disk/f", "b/f", "n/f")
 	long := "n/" + strings.Repeat("x", 300)
-	opts := Options{Root: root, Mounts: []string{"a/disk", "b/disk", long}, openDir: func(path string, follow bool) (*os.File, error) {
+	opts := Options{Root: root, Mounts: []string{"a/disk", "b/disk", long}, opening: func(path string) error {
 		if strings.HasSuffix(path, "/a") {
-			return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EACCES}
+			return &fs.PathError{Op: "open", Path: path, Err: syscall.EACCES}
 		}
-		return local.OpenDir(path, follow)
+		return nil
 	}}
 	var got []string
 	if err := Tree(t.Context(), opts, func(r *record.Record) error {
@@ -201,14 +201,14 @@ func TestMountedWhenOpened(t *testing.T) {
 		disk := filepath.Join(root, "a", "disk")
 		var once sync.Once
 		c.opts.Root = root
-		c.opts.openDir = func(path string, follow bool) (*os.File, error) {
+		c.opts.opening = func(path string) error {
 			if path == disk {
 				once.Do(func() {
 					mountAt(t, disk)
 					writeFile(t, filepath.Join(disk, "sub", "f"), "")
 				})
 			}
-			return local.OpenDir(path, follow)
+			return nil
 		}
 		c.opts.Jobs = 1 // t.Skip belongs to this goroutine
 		if got := strings.Join(collectMounts(t, c.opts), ", "); got != c.want {

@@ -55,7 +55,7 @@ type Options struct {
 	Warn func(error)
 
 	// Replaced by tests, which need a file system that fails.
-	openDir func(path string, follow bool) (*os.File, error)
+	opening func(path string) error // is called before a folder is opened
 	readDir func(dir *os.File, n int) ([]fs.DirEntry, error)
 }
 
@@ -68,6 +68,7 @@ func Tree(ctx context.Context, opts Options, emit func(*record.Record) error) er
 	if err != nil {
 		return err
 	}
+	defer w.root.Close()
 	w.emit = emit
 	guard := w.guard()
 	guard.enter(w.Prefix)
@@ -88,7 +89,7 @@ func Tree(ctx context.Context, opts Options, emit func(*record.Record) error) er
 	if w.Prefix == "" && top.err != nil {
 		return top.err // there is no record to carry it
 	}
-	return guard.leave(w.Prefix)
+	return cmp.Or(guard.leave(w.Prefix), w.misled(w.top))
 }
 
 // start looks at the top folder and sets what opts leave open.
@@ -102,8 +103,8 @@ func start(ctx context.Context, opts Options) (*walker, *folder, error) {
 	if opts.Rules == nil {
 		opts.Rules = new(Rules)
 	}
-	if opts.openDir == nil {
-		opts.openDir = local.OpenDir
+	if opts.opening == nil {
+		opts.opening = func(string) error { return nil }
 	}
 	if opts.readDir == nil {
 		opts.readDir = (*os.File).ReadDir
@@ -117,12 +118,20 @@ func start(ctx context.Context, opts Options) (*walker, *folder, error) {
 		return nil, nil, err
 	}
 	w := &walker{Options: opts, ctx: ctx, device: local.Device(info), above: info, tags: opts.tags()}
+	w.top = w.folder(nil, opts.Prefix, info, false)
 	if opts.Prefix != "" {
 		if w.above, err = local.Stat(opts.Root); err != nil {
 			return nil, nil, err
 		}
+		link, err := local.Lstat(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		w.top.followed = link.Mode()&fs.ModeSymlink != 0
 	}
-	w.top = w.folder(nil, opts.Prefix, info, true)
+	if w.root, err = local.OpenRoot(opts.Root); err != nil {
+		return nil, nil, err
+	}
 	return w, w.top, nil
 }
 
@@ -132,6 +141,7 @@ type walker struct {
 	ctx    context.Context
 	emit   func(*record.Record) error
 	queue  *queue
+	root   *local.Root
 	device uint64 // of the file system that holds the top folder
 	top    *folder
 	tags   []tag
@@ -141,11 +151,11 @@ type walker struct {
 
 // folder is a folder to be listed. Its task fills in what comes after it.
 type folder struct {
-	above  *folder // nil for the top folder
-	path   string  // as in records; "" for the root
-	info   fs.FileInfo
-	follow bool // it was reached by a symbolic link
-	task   *task
+	above    *folder // nil for the top folder
+	path     string  // as in records; "" for the root
+	info     fs.FileInfo
+	followed bool // it was reached through a symbolic link
+	task     *task
 
 	err      error
 	bad      []error // lines of its ignore file that are no patterns
@@ -187,13 +197,14 @@ type details struct {
 	target string        // of a symbolic link
 	out    record.Reason // why it is left out; "": it is not
 
+	followed bool // a symbolic link, and what is known is about what it leads to
 	dangling bool // a symbolic link that should be followed and leads nowhere
 }
 
-func (w *walker) folder(above *folder, path string, info fs.FileInfo, follow bool) *folder {
-	f := &folder{above: above, path: path, info: info, follow: follow}
+func (w *walker) folder(above *folder, path string, info fs.FileInfo, followed bool) *folder {
+	f := &folder{above: above, path: path, info: info, followed: followed}
 	if above != nil {
-		f.scope = above.scope
+		f.scope, f.followed = above.scope, followed || above.followed
 	}
 	f.task = &task{run: func() []*task { return w.read(f) }}
 	return f
@@ -218,14 +229,13 @@ func (w *walker) read(f *folder) []*task {
 	if f.out.ignored() {
 		return nil
 	}
-	path := dir.Name()
 	names, err := w.names(dir)
 	f.err = err // what could be read is listed nevertheless
 	rules := names
 	if err != nil {
-		rules = w.ruleFiles(path) // the names that are missing may be theirs
+		rules = w.ruleFiles(dir) // the names that are missing may be theirs
 	}
-	if err := w.readRules(f, path, rules); err != nil {
+	if err := w.readRules(f, dir, rules); err != nil {
 		f.err = cmp.Or(f.err, err)
 		return nil // what is to be left out is not known, so nothing is listed
 	}
@@ -246,17 +256,29 @@ func (w *walker) read(f *folder) []*task {
 	return tasks
 }
 
+// openDir opens a folder from the root downwards, unless it was reached through links. Then
+// it is for the caller to see that they still lead to the same folder.
+func (w *walker) openDir(f *folder) (*os.File, error) {
+	path := local.Join(w.Root, f.path)
+	if err := w.opening(path); err != nil {
+		return nil, err
+	}
+	if f.followed {
+		return local.OpenDir(path)
+	}
+	return w.root.OpenDir(f.path)
+}
+
 // open opens a folder and sees whether it is what it was.
 func (w *walker) open(f *folder) (*os.File, error) {
-	path := local.Join(w.Root, f.path)
-	dir, err := w.openDir(path, f.follow)
+	dir, err := w.openDir(f)
 	if err != nil {
 		return nil, err
 	}
-	switch err = w.unmounted(f, dir); {
+	switch err = w.replaced(f, dir); {
 	case err != nil:
 	case local.Placeholder(dir, f.info):
-		f.hollow, err = true, &record.Error{Class: record.ClassVanished, Message: "list " + path + ": it stands for a subvolume that the snapshot does not contain; list a snapshot of that subvolume, or exclude the folder"}
+		f.hollow, err = true, &record.Error{Class: record.ClassVanished, Message: "list " + dir.Name() + ": it stands for a subvolume that the snapshot does not contain; list a snapshot of that subvolume, or exclude the folder"}
 	case w.OneFileSystem && local.Device(f.info) != w.device:
 		f.out = elsewhere
 	}
@@ -291,9 +313,13 @@ func (w *walker) lookAgain(f *folder, c *chunk) []*task {
 	if w.ctx.Err() != nil {
 		return nil
 	}
-	dir, err := w.openDir(local.Join(w.Root, f.path), f.follow)
+	dir, err := w.openDir(f)
 	if err == nil {
 		defer dir.Close()
+		var info fs.FileInfo
+		if info, err = dir.Stat(); err == nil && !local.SameFile(info, f.info) {
+			err = &fs.PathError{Op: "list", Path: dir.Name(), Err: errReplaced}
+		}
 	}
 	if misled := w.misled(f); misled != nil {
 		err = misled
@@ -340,22 +366,31 @@ func (w *walker) lost(err error) error {
 	return nil
 }
 
-// unmounted returns an error if dir is not on the file system that f was on, which
-// has gone. If a file system was mounted only now, as an automounter does when the
-// folder is opened, f is what is mounted.
-func (w *walker) unmounted(f *folder, dir *os.File) error {
+// replaced looks whether dir, which has f open, is the folder that was seen from above. If
+// it is another one in the same place in the tree, f is that one from now on. It is an
+// error if the file system that f was on has gone, or if it was reached through links,
+// which may lead anywhere now. If a file system was mounted only now, as an automounter
+// does when the folder is opened, f is what is mounted.
+func (w *walker) replaced(f *folder, dir *os.File) error {
 	info, err := dir.Stat()
-	if err != nil || local.Device(info) == local.Device(f.info) {
+	if err != nil || local.SameFile(info, f.info) {
 		return err
 	}
-	if f.above != nil && local.Device(f.above.info) == local.Device(f.info) {
+	there := local.Device(info) == local.Device(f.info)
+	if !there && f.above != nil && local.Device(f.above.info) == local.Device(f.info) {
 		if err := w.misled(f.above); err != nil {
 			return err
 		}
-		f.info, err = local.StatAt(dir, ".", true)
-		return err
+		there = true
 	}
-	return &fs.PathError{Op: "list", Path: dir.Name(), Err: errReplaced}
+	switch {
+	case !there:
+		return &fs.PathError{Op: "list", Path: dir.Name(), Err: errReplaced}
+	case f.followed:
+		return &fs.PathError{Op: "list", Path: dir.Name(), Err: local.ErrOther}
+	}
+	f.info, err = local.StatAt(dir, ".", true)
+	return err
 }
 
 // look finds out about the entries of a chunk. It returns the tasks of the
@@ -399,7 +434,7 @@ func (w *walker) lookAt(f *folder, dir *os.File, e *entry) {
 	if w.Follow {
 		for a := f; a != nil; a = a.above {
 			if local.SameFile(a.info, e.info) {
-				e.info = info
+				e.info, e.detail().followed = info, false
 				e.detail().err = loopError(path, a.path)
 				return
 			}
@@ -412,7 +447,7 @@ func (w *walker) lookAt(f *folder, dir *os.File, e *entry) {
 // is known about it by what is known about that which it leads to. A link that
 // leads nowhere stays a link, and is marked.
 func (w *walker) lookThrough(dir *os.File, e *entry) (followed bool, err error) {
-	target, err := os.Readlink(local.Join(dir.Name(), e.name))
+	target, err := local.ReadlinkAt(dir, e.name)
 	if err != nil {
 		return false, err
 	}
@@ -423,7 +458,7 @@ func (w *walker) lookThrough(dir *os.File, e *entry) (followed bool, err error) 
 	info, err := local.StatAt(dir, e.name, true)
 	switch {
 	case err == nil:
-		e.info = info
+		e.info, e.detail().followed = info, true
 	case errors.Is(err, fs.ErrNotExist):
 		e.detail().dangling = true
 	default:
@@ -511,7 +546,7 @@ func (w *walker) entry(f *folder, e *entry) error {
 	if err := w.lost(found.err); err != nil {
 		return err
 	}
-	r := w.record(join(f.path, e.name), e.kind, e.info)
+	r := w.record(join(f.path, e.name), e.kind, e.info, f.followed || found.followed)
 	r.Mount = r.Kind == record.KindDir && mounted(e.info, f.info)
 	r.Target = found.target
 	if r.Kind != record.KindSymlink {
@@ -535,7 +570,7 @@ func (w *walker) emitFolder(f *folder) error {
 	if err := w.lost(f.err); err != nil {
 		return err
 	}
-	r := w.record(f.path, fs.ModeDir, f.info)
+	r := w.record(f.path, fs.ModeDir, f.info, f.followed)
 	above := w.above
 	if f.above != nil {
 		above = f.above.info
@@ -558,12 +593,15 @@ func mounted(folder, above fs.FileInfo) bool {
 
 // record returns the record of an entry, without what went wrong with it. The
 // kind counts only where info is nil.
-func (w *walker) record(path string, kind fs.FileMode, info fs.FileInfo) *record.Record {
+func (w *walker) record(path string, kind fs.FileMode, info fs.FileInfo, followed bool) *record.Record {
 	r := &w.rec
-	*r = record.Record{Root: w.Root, Path: path, Size: record.SizeUnknown}
+	*r = record.Record{Root: w.Root, Path: path, Size: record.SizeUnknown, Followed: followed}
 	if info != nil {
 		local.Fill(r, info)
 		kind = info.Mode()
+		if followed {
+			r.Dev = local.Device(info)
+		}
 	}
 	switch kind & fs.ModeType {
 	case 0:

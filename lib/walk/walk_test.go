@@ -287,36 +287,36 @@ func TestNotAFolder(t *testing.T) {
 	}
 }
 
-// failing returns an openDir that denies some of the folders in root.
-func failing(root string, bad ...string) func(string, bool) (*os.File, error) {
-	return func(path string, follow bool) (*os.File, error) {
+// failing returns an opening that denies some of the folders in root.
+func failing(root string, bad ...string) func(string) error {
+	return func(path string) error {
 		for _, b := range bad {
 			if path == filepath.Join(root, b) {
-				return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EACCES}
+				return &fs.PathError{Op: "open", Path: path, Err: syscall.EACCES}
 			}
 		}
-		return local.OpenDir(path, follow)
+		return nil
 	}
 }
 
 // Tests run as root, to whom nothing is unreadable, so the faults are made here.
 func TestUnreadableFolder(t *testing.T) {
 	root := makeTree(t, "a/b/c", "a/d", "e")
-	denied := func(bad string) func(string, bool) (*os.File, error) { return failing(root, bad) }
-	got := collect(t, Options{Root: root, openDir: denied("a/b")})
+	denied := func(bad string) func(string) error { return failing(root, bad) }
+	got := collect(t, Options{Root: root, opening: denied("a/b")})
 	want := []string{"dir a", "dir a/b (unreadable) error permission", "file a/d", "file e"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 
-	got = collect(t, Options{Root: root, Prefix: "a", openDir: denied("a")})
+	got = collect(t, Options{Root: root, Prefix: "a", opening: denied("a")})
 	want = []string{"dir a (unreadable) error permission"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 
 	// Without a record for it, the top folder's error is that of the walk.
-	err := Tree(t.Context(), Options{Root: root, openDir: denied("")}, func(r *record.Record) error {
+	err := Tree(t.Context(), Options{Root: root, opening: denied("")}, func(r *record.Record) error {
 		t.Errorf("emitted %s", line(r))
 		return nil
 	})
@@ -381,11 +381,11 @@ func TestVanishing(t *testing.T) {
 			}
 			return list, err
 		},
-		openDir: func(path string, follow bool) (*os.File, error) {
+		opening: func(path string) error {
 			if strings.HasSuffix(path, "gone") {
 				os.RemoveAll(path)
 			}
-			return local.OpenDir(path, follow)
+			return nil
 		},
 	}
 	want := []string{"dir a", "file a/f", "dir b", "file b/stays"}
@@ -402,21 +402,21 @@ func TestUnmounted(t *testing.T) {
 		many = append(many, fmt.Sprintf("m/n%04d", i))
 	}
 	for _, test := range []struct{ gone, when, want string }{
-		{"", "b", "dir a, dir a/c, file a/c/f, file a/f, lost"},
+		{"", "b", "dir a, dir a/c, file a/c/f, file a/f, dir b, file b/f, dir m, lost"},
 		{"a", "a/c", "dir a, dir a/c (unreadable) error internal, file a/f, dir b, file b/f, dir m, file z"},
 		{"", "nothing", "dir a, dir a/c, file a/c/f, file a/f, dir b, file b/f, dir m, file z"},
 	} {
 		root := makeTree(t, append([]string{"a/c/f", "a/f", "b/f", "z"}, many...)...)
 		gone := filepath.Join(root, test.gone)
 		var once sync.Once
-		opts := Options{Root: root, Jobs: 1, openDir: func(path string, follow bool) (*os.File, error) {
+		opts := Options{Root: root, Jobs: 1, opening: func(path string) error {
 			if path == filepath.Join(root, test.when) {
 				once.Do(func() {
 					os.Rename(gone, gone+".unmounted")
 					os.Mkdir(gone, 0o755)
 				})
 			}
-			return local.OpenDir(path, follow)
+			return nil
 		}}
 		var got []string
 		err := Tree(t.Context(), opts, func(r *record.Record) error {
@@ -437,11 +437,11 @@ func TestUnmounted(t *testing.T) {
 	// Between two looks at a large folder.
 	root := makeTree(t, many...)
 	opened := 0
-	opts := Options{Root: root, Jobs: 1, openDir: func(path string, follow bool) (*os.File, error) {
+	opts := Options{Root: root, Jobs: 1, opening: func(path string) error {
 		if opened++; opened == 3 {
 			os.Rename(root, root+".unmounted")
 		}
-		return local.OpenDir(path, follow)
+		return nil
 	}}
 	listed := 0
 	err := Tree(t.Context(), opts, func(*record.Record) error { listed++; return nil })

@@ -5,6 +5,7 @@ package walk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -61,7 +62,7 @@ func TestSpecialFiles(t *testing.T) {
 // the walk.
 func TestFolderMakesWay(t *testing.T) {
 	root := makeTree(t, "a/f", "b/f", "z")
-	opts := Options{Root: root, openDir: func(path string, follow bool) (*os.File, error) {
+	opts := Options{Root: root, opening: func(path string) error {
 		if filepath.Base(path) == "a" {
 			os.RemoveAll(path)
 			syscall.Mkfifo(path, 0o644)
@@ -70,11 +71,193 @@ func TestFolderMakesWay(t *testing.T) {
 			os.RemoveAll(path)
 			os.Symlink("/", path)
 		}
-		return local.OpenDir(path, follow)
+		return nil
 	}}
 	got := collect(t, opts)
-	if len(got) != 3 || !strings.HasPrefix(got[0], "dir a (unreadable) error") || !strings.HasPrefix(got[1], "dir b (unreadable) error") || got[2] != "file z" {
+	if len(got) != 3 || !strings.HasPrefix(got[0], "dir a (unreadable) error") || got[1] != "dir b (unreadable) error changing" || got[2] != "file z" {
 		t.Errorf("listed %q", got)
+	}
+}
+
+// A link that takes a folder's place, or that of one above it, after the walk has seen it
+// is not followed, wherever it leads. Another folder in its place is listed as what it is.
+func TestFolderIsSwapped(t *testing.T) {
+	link := func(target string) func(string) error {
+		return func(root string) error { return os.Symlink(target, root+"/a/b") }
+	}
+	for _, c := range []struct {
+		name, at string // what is swapped when the folder at is opened
+		swap     func(root string) error
+		follow   bool
+		want     string
+	}{
+		{"a link to the outside", "a/b", link("../../outside"), false, "dir a, dir a/b (unreadable) error changing, file z"},
+		{"a link to the inside", "a/b", link("../y"), false, "dir a, dir a/b (unreadable) error changing, file z"},
+		{"likewise, with --follow", "a/b", link("../y"), true, "dir a, dir a/b (unreadable) error changing, file z"},
+		{"a link above", "a/b/c", link("../../outside"), false, "dir a, dir a/b, dir a/b/c (unreadable) error changing, file a/b/f, file z"},
+		{"a folder", "a/b", func(root string) error {
+			return errors.Join(os.Mkdir(root+"/a/b", 0o700), os.WriteFile(root+"/a/b/new", nil, 0o600))
+		}, false, "dir a, dir a/b, file a/b/new, file z"},
+	} {
+		top := makeTree(t, "root/a/b/c/f", "root/a/b/f", "root/y/c/f", "root/z", "outside/c/secret")
+		root := filepath.Join(top, "root")
+		opts := Options{Root: root, Follow: c.follow, Jobs: 1, Rules: new(Rules), opening: func(path string) error {
+			if path != filepath.Join(root, c.at) {
+				return nil
+			}
+			return errors.Join(os.Rename(root+"/a/b", top+"/aside"), c.swap(root))
+		}}
+		if err := opts.Rules.Exclude("/y"); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		if err := Tree(t.Context(), opts, func(r *record.Record) error {
+			if r.Path != "y" {
+				got = append(got, line(r))
+			}
+			if info, err := os.Lstat(local.Path(r)); err == nil && info.IsDir() && r.Error == nil {
+				now := new(record.Record)
+				if local.Fill(now, info); now.Ino != r.Ino {
+					t.Errorf("%s: %s is listed with the inode number of the folder before", c.name, r.Path)
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(got, ", "); got != c.want {
+			t.Errorf("%s: listed %s\nwant %s", c.name, got, c.want)
+		}
+	}
+}
+
+// Likewise while the folder is looked at chunk by chunk.
+func TestLargeFolderIsSwapped(t *testing.T) {
+	for name, swap := range map[string]func(path string) error{
+		"a link":   func(path string) error { return os.Symlink("../outside", path) },
+		"a folder": func(path string) error { return os.Mkdir(path, 0o755) },
+	} {
+		tree := []string{}
+		for i := range 2 * chunkSize {
+			tree = append(tree, fmt.Sprintf("root/a/%04d", i), fmt.Sprintf("outside/%04d", i))
+		}
+		top := makeTree(t, tree...)
+		a, opened := filepath.Join(top, "root", "a"), 0
+		opts := Options{Root: filepath.Join(top, "root"), Jobs: 1, opening: func(path string) error {
+			if path != a {
+				return nil
+			}
+			if opened++; opened == 1 {
+				return nil
+			}
+			return errors.Join(os.Rename(a, top+"/aside"), swap(a))
+		}}
+		listed, failed := 0, 0
+		if err := Tree(t.Context(), opts, func(r *record.Record) error {
+			if listed++; r.Error != nil {
+				failed++
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if listed != 1+2*chunkSize || failed != chunkSize {
+			t.Errorf("%s: of %d records %d are errors", name, listed, failed)
+		}
+	}
+}
+
+// With --follow, a link that leads elsewhere by the time it is followed is not.
+func TestFollowedLinkIsSwapped(t *testing.T) {
+	for _, at := range []string{"link", "link/sub"} {
+		top := makeTree(t, "first/f", "first/sub/g", "second/secret", "second/sub/secret", "root/link -> ../first", "root/z")
+		root := filepath.Join(top, "root")
+		opts := Options{Root: root, Follow: true, Jobs: 1, opening: func(path string) error {
+			if path != filepath.Join(root, at) {
+				return nil
+			}
+			return errors.Join(os.Remove(root+"/link"), os.Symlink("../second", root+"/link"))
+		}}
+		want := []string{"dir link (unreadable) error changing", "file z"}
+		if at == "link/sub" {
+			want = []string{"dir link", "file link/f", "dir link/sub (unreadable) error changing", "file z"}
+		}
+		if diff := cmp.Diff(want, collect(t, opts)); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", at, diff)
+		}
+	}
+}
+
+// What is reached through a link says so, and on which file system it is.
+func TestFollowedIsMarked(t *testing.T) {
+	top := makeTree(t, "away/d/f", "root/a/f", "root/away -> ../away", "root/file -> a/f", "root/none -> nowhere")
+	marked := func(opts Options) (found []string) {
+		if err := Tree(t.Context(), opts, func(r *record.Record) error {
+			if info, err := local.Stat(local.Path(r)); r.Followed && (err != nil || r.Dev == 0 || r.Dev != local.Device(info)) || !r.Followed && r.Dev != 0 {
+				t.Errorf("%s has the device %d", r.Path, r.Dev)
+			}
+			if r.Followed {
+				found = append(found, r.Path)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	for _, c := range []struct {
+		opts Options
+		want string
+	}{
+		{Options{Root: top + "/root", Follow: true}, "away, away/d, away/d/f, file"},
+		{Options{Root: top + "/root"}, ""},
+		{Options{Root: top + "/root", Prefix: "away"}, "away, away/d, away/d/f"}, // as one of several that are named
+		{Options{Root: top + "/root", Prefix: "a"}, ""},
+	} {
+		if got := strings.Join(marked(c.opts), ", "); got != c.want {
+			t.Errorf("%+v: marked are %s, want %s", c.opts, got, c.want)
+		}
+	}
+}
+
+// An ignore file that is a link counts if it leads to a file of the same owner in the
+// tree; else the folder is an error, since what is to be left out is not known. No line of a
+// file elsewhere is heard of.
+func TestIgnoreFileIsALink(t *testing.T) {
+	tree := []string{"root/a/secret", "root/a/x", "root/rules = secret|[bad", "outside = x|[none of their business"}
+	for _, c := range []struct {
+		name, link string
+		opts       Options
+		foreign    bool // the link is of another owner
+		want       string
+		heard      string
+	}{
+		{name: "inside", link: "root/a/.jottaignore -> ../rules", want: "dir a, symlink a/.jottaignore -> ../rules, file a/secret ignored (ignored), file a/x, file rules", heard: "[bad"},
+		{name: "inside, of another owner", link: "root/a/.jottaignore -> ../rules", foreign: true, want: "dir a (unreadable) error permission, file rules"},
+		{name: "outside", link: "root/a/.jottaignore -> ../../outside", want: "dir a (unreadable) error permission, file rules"},
+		{name: "followed", link: "root/a/.jottaignore -> ../../outside", opts: Options{Follow: true}, want: "dir a, file a/.jottaignore, file a/secret, file a/x ignored (ignored), file rules", heard: "[none"},
+		{name: "dangling", link: "root/a/.jottaignore -> ../none", want: "dir a, symlink a/.jottaignore -> ../none, file a/secret, file a/x, file rules"},
+		{name: "of one of several folders, outside of it", link: "root/a/.jottaignore -> ../rules", opts: Options{Prefix: "a"}, want: "dir a (unreadable) error permission"},
+		{name: "of the top folder", link: "root/.jottaignore -> ../outside", want: "error permission"},
+	} {
+		top := makeTree(t, append(tree, c.link)...)
+		if c.foreign {
+			if err := os.Lchown(top+"/root/a/.jottaignore", 1000, 1000); err != nil {
+				continue // it takes root
+			}
+		}
+		var got []string
+		heard := ""
+		c.opts.Root, c.opts.Warn = top+"/root", func(err error) { heard += err.Error() }
+		if err := Tree(t.Context(), c.opts, func(r *record.Record) error { got = append(got, line(r)); return nil }); err != nil {
+			got = append(got, "error "+string(local.Class(err)))
+		}
+		if got := strings.Join(got, ", "); got != c.want {
+			t.Errorf("%s: listed %s\nwant %s", c.name, got, c.want)
+		}
+		if !strings.Contains(heard, c.heard) || c.heard == "" && heard != "" {
+			t.Errorf("%s: heard %q", c.name, heard)
+		}
 	}
 }
 
