@@ -139,17 +139,20 @@ func (p *Part) Restart() error {
 // same, and the error says so.
 func (p *Part) Finish(mode fs.FileMode, mtime time.Time) error {
 	f, path := p.folder, join(p.folder.path, p.name)
+	if !p.isThere() {
+		return &record.Error{Class: record.ClassChanging, Message: path + ": what was fetched of it was replaced meanwhile; run this again"}
+	}
+	if mode != 0 { // of the open file: another one may take its place
+		if err := p.File.Chmod(mode); err != nil {
+			return at(err, path)
+		}
+	}
 	if err := p.File.Close(); err != nil {
 		return at(err, path)
 	}
 	var otherTime *record.Error
 	if !mtime.IsZero() {
 		if err := f.setTime(p.temp, mtime); err != nil && !errors.As(err, &otherTime) {
-			return at(err, path)
-		}
-	}
-	if mode != 0 {
-		if err := f.root.Chmod(p.temp, mode); err != nil {
 			return at(err, path)
 		}
 	}

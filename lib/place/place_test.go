@@ -176,6 +176,44 @@ func TestPlantedPart(t *testing.T) {
 	}
 }
 
+// TestSwappedPart: what somebody puts in the place of a part is neither taken for it nor
+// given its mode and time.
+func TestSwappedPart(t *testing.T) {
+	dir := t.TempDir()
+	tree := open(t, dir)
+	folder, err := tree.Enter("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, []byte("of somebody else"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := folder.Part("file", "content")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer part.Close(false)
+	temp := filepath.Join(dir, part.temp)
+	if err := errors.Join(os.Rename(temp, filepath.Join(dir, "aside")), os.Symlink("other", temp)); err != nil {
+		t.Skip(err)
+	}
+	if err := part.Finish(0o666, time.Unix(1, 0)); classOf(err) != record.ClassChanging {
+		t.Errorf("Finish: %v, want an error of the class changing", err)
+	}
+	after, err := os.Stat(other)
+	if err != nil || after.Mode() != before.Mode() || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("the other file has now %v, %v", after, err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "file")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was planted has the name of the file: %v", err)
+	}
+}
+
 // TestPartIsFoundAgain: what a killed program has left is there for the next, for
 // the same content only.
 func TestPartIsFoundAgain(t *testing.T) {
