@@ -60,6 +60,10 @@ any number of folders. What matches a folder matches everything beneath it.
 A record is marked "fresh" if its file was read, and the cache had no entry of the
 same size and mtime to compare it with.
 
+Two files may have the same MD5 and size and yet differ, if somebody made them so. The
+service takes one for the other. So files of one MD5 and size are compared, and the
+second of two that differ gets an error of the class "collision" and no MD5.
+
 A file whose size is given as 0 though it has content, as in /proc, gets an error,
 too: send what it holds with "jput --to".
 

@@ -22,7 +22,8 @@ import (
 
 const long = `Downloads the files that jdiff found to be the same on both sides, and compares them
 byte for byte with those on disk. A file that is the same leaves with the status
-"verified", one that is not with an error. Nothing is kept, and nothing changed.
+"verified", one that is not with an error: of the class "collision" if the service took
+another content of the same MD5 and size for it, else "corrupt". Nothing is kept, and nothing changed.
 
 With --slice 3/30, only the third of thirty parts of the tree is read back: which
 part a file is in depends on its path alone. After thirty runs, each with the next

@@ -91,7 +91,8 @@ type lineOutput interface{ PassLine([]byte) error }
 // while it is read, or is gone, leaves with status skipped and reason changing;
 // that is no failure. One that cannot be read leaves with status failed, reason
 // unreadable and an error. So does, with the class corrupt, one whose content has changed
-// without a trace of anybody writing to it. If a file is no longer what its record says,
+// without a trace of anybody writing to it, and, with the class collision, one that has the
+// MD5 and size of another file but not its content (see twins.go). If a file is no longer what its record says,
 // the record is brought up to date with what was hashed. A record is marked fresh if its
 // file was read and the cache had no entry of the same size and mtime to compare it with.
 //
@@ -111,6 +112,11 @@ func records(ctx context.Context, out Output, in *record.Reader, opts Options, h
 	r.lines, _ = out.(lineOutput)
 	if opts.Cache != "" {
 		r.cache = openCache(opts)
+	}
+	r.twins = &twins{warn: opts.Warn, limit: maxSlots}
+	defer r.twins.close()
+	if r.cache != nil && !opts.Fresh {
+		r.twins.cache = r.cache.path
 	}
 	h.stop = cancel
 	defer h.roots.Close()
@@ -160,6 +166,7 @@ type run struct {
 	opts   Options
 	hasher *hasher
 	cache  *cache // nil without one
+	twins  *twins
 
 	queue *queue
 
@@ -173,6 +180,8 @@ type result struct {
 	changed bool           // rec is no longer as read
 	entry   *record.Record // what the cache should remember, or nil
 	aborted bool           // the run ended before the file was read
+	read    bool           // rec has the MD5 of its file, which was read
+	print   uint64         // fingerprint of the content, if read; 0: not known
 
 	// Instead of all that: the line that the cache has for a file that is as it was in the
 	// last run, and which of its entries that is.
@@ -341,6 +350,12 @@ func (r *run) write(res result) {
 			r.cancel(err)
 		}
 		return
+	}
+	if res.read {
+		if err := r.twins.check(r.ctx, res.rec, res.print); err != nil {
+			res.rec.MD5, res.rec.Fresh, res.entry = "", false, nil
+			res.rec.Status, res.rec.Reason, res.rec.Error = record.StatusFailed, record.ReasonUnreadable, err
+		}
 	}
 	if res.entry != nil && r.cache != nil {
 		r.cache.add(res.entry)

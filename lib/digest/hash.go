@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"time"
 
@@ -35,6 +36,7 @@ type hasher struct {
 	stop     func(error) // ends the run
 	accept   func(path string) bool
 	roots    local.Roots
+	seed     maphash.Seed // of fingerprints
 
 	// ignoreCTime makes a ctime that has changed no proof that a file was written to.
 	ignoreCTime bool
@@ -54,6 +56,7 @@ func newHasher(opts Options) *hasher {
 		info:     opts.Info,
 		stop:     func(error) {},
 		accept:   opts.Accept,
+		seed:     maphash.MakeSeed(),
 
 		ignoreCTime: opts.IgnoreCTime,
 		keepsCTime:  local.KeepsCTime,
@@ -77,6 +80,7 @@ type content struct {
 	state fs.FileInfo // of the file, the same before and after it was read
 	// lasting: any later change of the file will show in its state.
 	lasting bool
+	print   uint64 // fingerprint; 0: not known
 	err     error
 }
 
@@ -96,6 +100,7 @@ func (h *hasher) judge(ctx context.Context, it *item, c content) result {
 		h.compare(it.rec, c)
 	} else {
 		res.entry = h.add(it.rec, it.past, c)
+		res.read, res.print = it.rec.MD5 != "", c.print
 	}
 	h.progress(1, 0)
 	return res

@@ -3,6 +3,7 @@ package digest
 import (
 	"context"
 	"encoding/hex"
+	"hash/maphash"
 	"io"
 	"io/fs"
 	"time"
@@ -150,7 +151,7 @@ func (w *worker) readPart(l *lane) {
 	case err == nil && l.total <= size && (l.total < size || n == len(room)):
 		return // there may be more
 	default:
-		l.result.err = l.end()
+		l.result.err = l.end(w.h.seed)
 	}
 	l.file.Close()
 	if l.result.err == errChanging && l.tries < tries {
@@ -160,7 +161,7 @@ func (w *worker) readPart(l *lane) {
 }
 
 // end makes sure that a file that was read is still the one that was opened.
-func (l *lane) end() error {
+func (l *lane) end(seed maphash.Seed) error {
 	after, err := l.file.Stat()
 	if err != nil {
 		return err
@@ -172,6 +173,9 @@ func (l *lane) end() error {
 		return errChanging
 	}
 	l.result.state = l.before
+	if l.total == int64(len(l.rest)) { // it was read in one go
+		l.result.print = maphash.Bytes(seed, l.rest)
+	}
 	l.rest = md5lanes.Pad(l.rest, l.total)
 	l.ended = true
 	return nil

@@ -171,6 +171,7 @@ const (
 	ClassVanished     Class = "vanished"
 	ClassPermission   Class = "permission"
 	ClassCorrupt      Class = "corrupt"
+	ClassCollision    Class = "collision" // same MD5 and size as another file, and other content
 	ClassIncomplete   Class = "incomplete"
 	ClassRange        Class = "range"
 	ClassRateLimited  Class = "rate_limited"

@@ -3,8 +3,11 @@ package transfer
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"errors"
+	"hash"
 	"io"
+	"math"
 	"os"
 
 	"jottatools/lib/jfs"
@@ -103,7 +106,10 @@ func (v *verification) verify(rec *record.Record, p jfs.Path) error {
 	case err != nil:
 		return err
 	case c.differs || c.at != rec.Size:
-		return different(p, rec)
+		if c.at == rec.Size && c.collides() {
+			return collision(p)
+		}
+		return different(p)
 	}
 	rec.Status = record.StatusVerified
 	v.o.Progress(1, 0)
@@ -111,10 +117,18 @@ func (v *verification) verify(rec *record.Record, p jfs.Path) error {
 }
 
 // different is the error for content that has the MD5 that the service says.
-func different(p jfs.Path, rec *record.Record) error {
+func different(p jfs.Path) error {
 	return &jfs.Error{
 		Op: "verify", Path: p, Class: record.ClassCorrupt,
 		Message: "what comes back has the MD5 of what was stored, but is not what is on disk, although size and time of the file are as they were: the disk may be failing; look at the file, and fetch the stored one with jget",
+	}
+}
+
+// collision is the error for content that has the MD5 and size of what is on disk.
+func collision(p jfs.Path) error {
+	return &jfs.Error{
+		Op: "verify", Path: p, Class: record.ClassCollision,
+		Message: "what comes back has the MD5 and size of what is on disk, and is something else: the service took one content for another, and does not have this one; to store it, pack it, for instance with zip, and look who made it",
 	}
 }
 
@@ -130,7 +144,8 @@ type comparer struct {
 	with    *os.File
 	at      int64
 	differs bool
-	err     error // of the disk
+	sum     hash.Hash // of all that was written; nil as long as nothing differs
+	err     error     // of the disk
 	buffer  []byte
 }
 
@@ -138,7 +153,8 @@ func (c *comparer) Write(p []byte) (int, error) {
 	if c.buffer == nil {
 		c.buffer = make([]byte, pieceSize)
 	}
-	for done := 0; done < len(p) && !c.differs && c.err == nil; {
+	done := 0
+	for done < len(p) && !c.differs && c.err == nil {
 		part := p[done:min(len(p), done+pieceSize)]
 		n, err := c.with.ReadAt(c.buffer[:len(part)], c.at+int64(done))
 		switch {
@@ -149,8 +165,28 @@ func (c *comparer) Write(p []byte) (int, error) {
 		default:
 			c.err = err
 		}
-		done += len(part)
+		if c.differs {
+			// What was written before is what is in the file.
+			c.sum = md5.New()
+			_, c.err = io.Copy(c.sum, io.NewSectionReader(c.with, 0, c.at+int64(done)))
+		} else {
+			done += len(part)
+		}
+	}
+	if c.differs {
+		c.sum.Write(p[done:])
 	}
 	c.at += int64(len(p))
 	return len(p), nil
+}
+
+// collides reports whether what was written has the MD5 of the file, though it differs
+// from it.
+func (c *comparer) collides() bool {
+	if !c.differs {
+		return false
+	}
+	whole := md5.New()
+	n, err := io.Copy(whole, io.NewSectionReader(c.with, 0, math.MaxInt64))
+	return err == nil && n == c.at && bytes.Equal(whole.Sum(nil), c.sum.Sum(nil))
 }
