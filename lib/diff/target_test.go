@@ -95,7 +95,7 @@ func TestSameAndThen(t *testing.T) {
 		{[]string{folder, a, b, c, bb, d, e}, []string{"put bb"}, 5, true},
 		{[]string{folder, a, bb, d, e}, []string{"put bb", "delete b", "delete c"}, 3, false},
 	} {
-		test.stream = append(test.stream, fmt.Sprintf(`{"kind":"end","v":1,"records":%d,"bytes":0,"errors":0,"complete":true}`, len(test.stream)))
+		test.stream = append(test.stream, fmt.Sprintf(`{"kind":"end","v":1,"records":%d,"errors":0,"complete":true}`, len(test.stream)))
 		var got []string
 		same, warned := int64(0), false
 		err := Plan(t.Context(), record.NewReader(strings.NewReader(strings.Join(test.stream, "\n")+"\n")), &target, func(r *record.Record) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -314,8 +315,12 @@ func decodeError(value string) (*Error, error) {
 func decodeEnd(line string) (End, error) {
 	end := End{Errors: -1}
 	given := make(map[string]bool)
+	var rawScope [][]byte
 	err := eachMember(line, func(key, value, member string) error {
 		into := end.field(key)
+		if key == "scope_raw" {
+			into = &rawScope
+		}
 		if into == nil {
 			end.extra += "," + member
 			return nil
@@ -347,11 +352,20 @@ func decodeEnd(line string) (End, error) {
 		return End{}, errors.New(`the end record has no version; "v" is 1`)
 	case !given["records"]:
 		return End{}, errors.New(`the end record has no "records"`)
+	case given["scope_raw"] && len(rawScope) != len(end.Scope):
+		return End{}, errors.New(`the end record has not as many paths in "scope_raw" as in "scope"`)
 	case given["scope"]:
 		if err := checkScope(end.Scope); err != nil {
 			return End{}, err
 		}
+		for i, path := range rawScope {
+			end.Scope[i] = string(path)
+		}
+		if err := checkScope(end.Scope); err != nil {
+			return End{}, err
+		}
 	}
+	end.saysBytes = given["bytes"]
 	for name, n := range map[string]int64{
 		"records": end.Records, "bytes": end.Bytes, "withheld": end.Withheld, "stored": end.Stored, "spared": end.Spared,
 		"same": min(end.Same.Files, end.Same.Dirs, end.Same.Bytes),
@@ -441,6 +455,7 @@ func (e *End) append(b []byte) []byte {
 			b = appendString(b, s)
 		}
 		b = append(b, ']')
+		b = appendRawScope(b, e.Scope)
 	}
 	if e.Withheld != 0 {
 		b = appendInt(b, `,"withheld":`, e.Withheld)
@@ -459,6 +474,18 @@ func (e *End) append(b []byte) []byte {
 	}
 	b = append(b, e.extra...)
 	return append(b, '}')
+}
+
+// appendRawScope adds the true bytes of all paths of a scope if one of them is not UTF-8.
+func appendRawScope(b []byte, scope []string) []byte {
+	if !slices.ContainsFunc(scope, func(path string) bool { return !utf8.ValidString(path) }) {
+		return b
+	}
+	for i, path := range scope {
+		b = append(b, map[bool]string{true: `,"scope_raw":["`, false: `","`}[i == 0]...)
+		b = base64.StdEncoding.AppendEncode(b, []byte(path))
+	}
+	return append(b, `"]`...)
 }
 
 // appendName adds a name, with its true bytes beside it when they are not

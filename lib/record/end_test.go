@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"jottatools/lib/brake"
 	"jottatools/lib/diff"
@@ -43,10 +44,11 @@ func TestEndRecordsThatProveNothing(t *testing.T) {
 		{"v", `1`, nil},
 		{"stage", `"jwalk"`, []string{`""`, `"x"`, `"1"`, `"a"`, `"."`, `"true"`}},
 		{"records", `1`, nil},
-		{"bytes", `0`, []string{`1`, `2`, `9223372036854775807`}},
+		{"bytes", `0`, nil},
 		{"errors", `0`, nil},
 		{"complete", `true`, nil},
 		{"scope", `["gone"]`, nil},
+		{"scope_raw", `["Z29uZQ=="]`, []string{`["gone"]`}}, // base64 of another name
 		{"withheld", `0`, []string{`1`, `2`, `9223372036854775807`}},
 		{"stored", `0`, []string{`1`, `2`, `9223372036854775807`}},
 		{"spared", `0`, []string{`1`, `2`, `9223372036854775807`}},
@@ -106,5 +108,40 @@ func TestEmptyScope(t *testing.T) {
 		if in.Whole() == nil {
 			t.Errorf("with the scope %#v, %s is whole", scope, b.String())
 		}
+	}
+}
+
+// TestScopeThatIsNotUTF8: a scope is read as it was written, and no other path is in it.
+func TestScopeThatIsNotUTF8(t *testing.T) {
+	for _, test := range []struct {
+		scope     []string
+		deletions int // of the path "gone"
+	}{
+		{[]string{"a", "gone"}, 1},
+		{[]string{"caf\xe9/b", "\xff", "gone"}, 1},
+		{[]string{"gon\xe9"}, 0},
+	} {
+		var b strings.Builder
+		w := record.NewWriter(&b, "jwalk")
+		w.Scope(test.scope)
+		w.Close()
+		in := record.NewReader(strings.NewReader(b.String()))
+		for range in.All() {
+		}
+		if got := in.End().Scope; in.Whole() != nil || !slices.Equal(got, test.scope) {
+			t.Errorf("%s has the scope %q, %v; want %q", b.String(), got, in.Whole(), test.scope)
+		}
+		end := strings.Replace(strings.TrimSpace(b.String()), `"records":0`, `"records":1`, 1)
+		if n, err := deletions(t, end); n != test.deletions || err != nil {
+			t.Errorf("%s: %d deletions, %v; want %d", end, n, err, test.deletions)
+		}
+		if raw := strings.Contains(end, "scope_raw"); raw == utf8.ValidString(strings.Join(test.scope, "")) {
+			t.Errorf("%s: with scope_raw: %t", end, raw)
+		}
+	}
+	// What replaces bytes that are not UTF-8 may stand in a name, too.
+	end := `{"kind":"end","v":1,"records":1,"errors":0,"complete":true,"scope":["gone"],"scope_raw":["Z29u6Q=="]}`
+	if n, err := deletions(t, end); n != 0 || err != nil {
+		t.Errorf("%s: %d deletions, %v", end, n, err)
 	}
 }

@@ -58,6 +58,7 @@ func FuzzEnd(f *testing.F) {
 		`{"kind":"end","v":0,"records":1,"errors":0,"complete":true,"scope":[]}`,
 		`{"kind":"end","v":1,"records":1,"errors":0,"complete":true,"scope":null,"same":{"Files":7}}`,
 		`{"kind":"end","v":1,"records":1,"errors":1,"errors":0,"complete":true}`,
+		`{"kind":"end","v":1,"records":1,"errors":0,"complete":true,"scope":["caf\ufffd","b"],"scope_raw":["Y2Fm6Q==","Yg=="]}`,
 	} {
 		f.Add(s)
 	}

@@ -53,6 +53,7 @@ type Reader struct {
 	unpack  io.Closer // the decompressor, if there is one
 	line    int
 	read    int64
+	bytes   int64 // sum of the sizes of the files
 	failed  int64 // records that carry an error
 	bad     int64
 	end     *End
@@ -96,6 +97,9 @@ func (r *Reader) Next() (*Record, bool) {
 				r.malformed(lineErr)
 			} else if rec != nil {
 				r.read++
+				if rec.Kind == KindFile {
+					r.bytes += max(rec.Size, 0)
+				}
 				if rec.Error != nil {
 					r.failed++
 				}
@@ -220,6 +224,7 @@ func (r *Reader) SkipLine() {
 	r.peeked = false
 	r.line++
 	r.read++
+	r.bytes += sizeIn(r.part)
 }
 
 // sniff puts a decompressor in front of a compressed stream.
@@ -310,6 +315,8 @@ func (r *Reader) Whole() error {
 		return fmt.Errorf("%w by %s; see what it reported and run it again", ErrIncomplete, r.stage())
 	case r.end.Records != r.read:
 		return fmt.Errorf("%w: %s read, %d announced by %s", ErrMiscounted, Count(r.read, "record", "records"), r.end.Records, r.stage())
+	case r.end.saysBytes && r.end.Bytes != r.bytes:
+		return fmt.Errorf("%w: its files have %d bytes, and %d are announced by %s", ErrMiscounted, r.bytes, r.end.Bytes, r.stage())
 	}
 	return nil
 }

@@ -201,7 +201,7 @@ type End struct {
 	Version  int      // of the format; 1
 	Stage    string   // the program that closed the stream
 	Records  int64    // records before this one
-	Bytes    int64    // sum of the sizes of the file records
+	Bytes    int64    // sum of the sizes of the file records; 0 if the stream does not say
 	Errors   int64    // records that carry an error; negative if the stream does not say
 	Complete bool     // false: the stream is not the whole tree
 	Scope    []string // paths that the stream covers; nil: all of its root
@@ -210,7 +210,8 @@ type End struct {
 	Spared   int64    // entries on the target that another job has stored, and that were left alone
 	Same     Same     // entries that were left out since they need nothing
 
-	extra string
+	saysBytes bool // Bytes was read
+	extra     string
 }
 
 // Same counts entries that are on the target as they are in the source.

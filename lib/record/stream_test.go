@@ -71,6 +71,7 @@ func TestWhole(t *testing.T) {
 		{"zstd cut short", zstdOf(stream)[:40], 0, ErrTruncated},
 		{"too few", lines[0] + lines[2], 1, ErrMiscounted},
 		{"too many", lines[0] + stream, 3, ErrMiscounted},
+		{"another size", strings.Replace(stream, `"bytes":6`, `"bytes":7`, 1), 2, ErrMiscounted},
 		{"incomplete", strings.Replace(stream, "true", "false", 1), 2, ErrIncomplete},
 		{"malformed", "x\n" + stream, 2, ErrMalformed},
 		{"joined with cat", stream + stream, 2, ErrMalformed},
@@ -365,7 +366,7 @@ func TestPassLine(t *testing.T) {
 			}
 			in.WriteString(line + "\n")
 		}
-		fmt.Fprintf(&in, `{"kind":"end","v":1,"stage":"x","records":%d,"bytes":0,"errors":0,"complete":true}`+"\n", records)
+		fmt.Fprintf(&in, `{"kind":"end","v":1,"stage":"x","records":%d,"errors":0,"complete":true}`+"\n", records)
 		copied := func(pass bool) string {
 			var b strings.Builder
 			r, w := NewReader(strings.NewReader(in.String())), NewWriter(&b, "x")
