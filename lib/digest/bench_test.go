@@ -86,3 +86,23 @@ type discard struct{}
 
 func (discard) Write(*record.Record) error { return nil }
 func (discard) Pass(*record.Record) error  { return nil }
+
+// BenchmarkMark is what a run does before the first file that it reads: it goes through
+// the cache.
+func BenchmarkMark(b *testing.B) {
+	const n = 100_000
+	name := cacheName(b)
+	c := openCache(Options{Cache: name}.complete())
+	for i := range n {
+		at := time.Unix(1_700_000_000+int64(i), int64(i)*1001)
+		c.add(&record.Record{Kind: record.KindFile, Root: "/home/me/photos", Path: fmt.Sprintf("2024/%03d/IMG_%06d.jpg", i/1000, i),
+			Size: int64(i), Mode: "0644", MTime: at, CTime: at, Ino: uint64(i + 1), MD5: sumOf(fmt.Sprint(i))})
+	}
+	c.close(true)
+	b.ReportAllocs()
+	for b.Loop() {
+		t := twins{cache: name, limit: maxSlots}
+		t.mark()
+	}
+	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}

@@ -142,7 +142,7 @@ func (t *twins) meet(ctx context.Context, n note) (*note, error) {
 func (t *twins) mark() {
 	t.marked = true
 	t.slots = make([]slot, firstSlots)
-	for n := range t.known() {
+	for n := range t.known(false) {
 		if at := t.home(n.key()); t.slots[at].at == 0 {
 			t.take(at, slot{n.key(), unnoted})
 		}
@@ -152,7 +152,7 @@ func (t *twins) mark() {
 // noteKnown makes a note of each entry of the cache, in place of the marks.
 func (t *twins) noteKnown() error {
 	t.noted = true
-	for n := range t.known() {
+	for n := range t.known(true) {
 		at, first, err := t.find(&n)
 		if err == nil && first == nil {
 			err = t.put(at, &n)
@@ -164,8 +164,9 @@ func (t *twins) noteKnown() error {
 	return nil
 }
 
-// known returns notes of the entries of the cache that have content.
-func (t *twins) known() iter.Seq[note] {
+// known returns notes of the entries of the cache that have content, if need be with
+// their names.
+func (t *twins) known(names bool) iter.Seq[note] {
 	return func(yield func(note) bool) {
 		if t.cache == "" {
 			return
@@ -177,7 +178,7 @@ func (t *twins) known() iter.Seq[note] {
 		defer entries.close()
 		for {
 			var n note
-			if line, ok := entries.records.PeekLine(); ok && n.read(line) {
+			if line, ok := entries.records.PeekLine(); ok && n.read(line, names) {
 				entries.records.SkipLine()
 			} else if rec, ok := entries.records.Next(); !ok {
 				return
@@ -192,14 +193,17 @@ func (t *twins) known() iter.Seq[note] {
 }
 
 // read takes a note of the line of an entry, if that can be had without taking it apart.
-func (n *note) read(line []byte) bool {
+func (n *note) read(line []byte, names bool) bool {
 	path, brief, ok := record.BriefOf(line)
 	if !ok {
 		return false
 	}
-	_, root, _ := bytes.Cut(line, []byte(`"root":"`))
-	root, _, _ = bytes.Cut(root, []byte{'"'})
-	n.md5, n.size, n.root, n.path = brief.MD5, brief.Size, string(root), string(path)
+	n.md5, n.size = brief.MD5, brief.Size
+	if names {
+		_, root, _ := bytes.Cut(line, []byte(`"root":"`))
+		root, _, _ = bytes.Cut(root, []byte{'"'})
+		n.root, n.path = string(root), string(path)
+	}
 	return true
 }
 
