@@ -38,6 +38,10 @@ current token is good; it asks the service. "jlogin list" lists the profiles and
 nobody. "jlogin logout" ends the login at the service and forgets it. "jlogin renew"
 renews the token ahead of time; the programs do so by themselves.
 
+Logins of other machines go on: the service offers no program a way to end them. To end
+one that was lost or stolen, open https://www.jottacloud.com/web/secure and remove it
+from "My logged in devices"; what it has in hand is good for up to another hour.
+
 A profile is a name for a login, for those who have several: --profile or
 JOTTA_PROFILE chooses one, for all programs.
 
