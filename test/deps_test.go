@@ -32,7 +32,7 @@ var ours = map[string][]string{
 	"lib/local":   {"lib/record"},
 	"lib/command": {"lib/record"},
 	"lib/auth":    {"lib/record", "lib/local"},
-	"lib/config":  nil,
+	"lib/config":  {"lib/local"},
 	"lib/report":  {"lib/record", "lib/local"},
 	// The client, and how the programs open it.
 	"lib/jfs":         {"lib/record", "lib/auth"},

@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"jottatools/lib/local"
 )
 
 // Settings are what holds for one run.
@@ -72,7 +74,10 @@ func load(profile string, getenv func(string) string) (Settings, error) {
 const maxConfig = 1 << 20
 
 func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, _, err := local.OpenRegular(path) // a FIFO would be waited for
+	if errors.Is(err, local.ErrNotRegular) {
+		return nil, fmt.Errorf("%w; write the settings to a file there, or remove it", err)
+	}
 	if err != nil {
 		return nil, err
 	}
