@@ -82,14 +82,22 @@ func renewBy(ctx context.Context, jlogin, profile string, generation int64) (sta
 	case <-patience.C:
 		return true, &record.Error{Class: record.ClassNetwork, Retry: true, Message: fmt.Sprintf("renew the login: %s has not ended after %v; run it again", jlogin, renewPatience)}
 	}
-	var failure Renewed
-	switch {
-	case err == nil:
+	if err == nil {
 		return true, nil
-	case json.Unmarshal(out.Bytes(), &failure) == nil && failure.Message != "":
-		return true, &record.Error{Class: failure.Class, Message: failure.Message, Retry: failure.Retry}
+	}
+	if failure := parseRenewed(out.Bytes()); failure != nil {
+		return true, failure
 	}
 	return true, &record.Error{Class: record.ClassAuth, Message: fmt.Sprintf("renew the login: %s: %v %s", jlogin, err, strings.TrimSpace(messages.String()))}
+}
+
+// parseRenewed reads what jlogin says of an error. It returns nil if that is nothing.
+func parseRenewed(b []byte) *record.Error {
+	var failure Renewed
+	if json.Unmarshal(b, &failure) != nil || failure.Message == "" || failure.Class == "" {
+		return nil
+	}
+	return &record.Error{Class: failure.Class, Message: failure.Message, Retry: failure.Retry}
 }
 
 // RenewedAs returns what jlogin is to say of an error.

@@ -170,3 +170,28 @@ func TestTwinsAreBounded(t *testing.T) {
 		t.Errorf("%d slots, %d of %d found", len(w.slots), found, n)
 	}
 }
+
+// FuzzNote: what is taken of a line without taking it apart is what the record says.
+func FuzzNote(f *testing.F) {
+	const sum = "0123456789abcdef0123456789abcdef"
+	for _, s := range []string{
+		`{"kind":"file","root":"/r","path":"a/b","size":1,"mtime":"2026-01-01T00:00:00Z","mode":"0644","ino":1,"ctime":"2026-01-01T00:00:00Z","md5":"` + sum + `"}`,
+		`{"kind":"file","root":"","path":"é","size":9,"mtime":"2026-01-01T00:00:00Z","md5":"` + sum + `"}`,
+		`{"kind":"file","root":"/r\\"","path":"a","size":1,"mtime":"2026-01-01T00:00:00Z","md5":"` + sum + `"}`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		var got, want note
+		var r record.Record
+		if !got.read([]byte(line), true) {
+			return
+		}
+		if err := r.UnmarshalJSON([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+		if err := want.fill(&r); got != want || err != nil {
+			t.Fatalf("%s: %+v, want %+v, %v", line, got, want, err)
+		}
+	})
+}

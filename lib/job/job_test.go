@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -346,6 +347,59 @@ func FuzzMark(f *testing.F) {
 			if p == "" || record.CheckPath(p) != nil {
 				t.Fatalf("spares %q", p)
 			}
+		}
+	})
+}
+
+// FuzzLoad: whatever is found in the place of a state, what is read can be worked with and
+// saved, and is then the same.
+func FuzzLoad(f *testing.F) {
+	for _, s := range []string{
+		`{"v":1,"id":"x","dest":"/Jotta/Archive/x","past":{"known":true,"files":3},"mounts":["YQ=="],"seen":{"Stored":1,"Due":2},"doubt":["Yg=="],"doubt_all":true,` +
+			`"others":[{"v":1,"dest":"/Jotta/Archive/x/y"},{"v":1,"dest":"/Jotta/Archive"},{"v":1,"dest":"/JOTTA/Archive/X"}],"unknown":["m"],"pushed":{"v":1,"dest":"/Jotta/Archive/x"}}`,
+		`{"v":1,"dest":"/Jotta/Archive/x","others":[{"dest":"/Jotta/Archive/x/"},{"dest":"/Jotta/Archive/x/../y"},{"dest":"/Jotta/Archive/x//y"}]}`,
+		`{"v":1}`, `{"v":2}`, `null`, ``, `{"v":1,"seen":{"Stored":-1}}`, `{"v":1,"past":{"files":-1}}`, `{"v":1,"since":"9999-12-31T23:59:59Z"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	name := filepath.Join(f.TempDir(), "state")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		warned := 0
+		s, err := Load(name, func(error) { warned++ })
+		if err != nil || warned > 1 {
+			t.Fatal(err, warned)
+		}
+		if warned == 1 {
+			if s.ID != "" || s.Dest != "" || len(s.Others) > 0 {
+				t.Fatalf("something was read of what is damaged: %+v", s)
+			}
+			return
+		}
+		for _, p := range s.Spared() {
+			if record.CheckPath(p) != nil {
+				t.Fatalf("spares %q", p)
+			}
+		}
+		if s.Withhold() == nil && len(s.Unknown) > 0 {
+			t.Fatal("a mark that cannot be read withholds nothing")
+		}
+		if doubts := s.Doubts(); doubts != nil {
+			doubts("b")
+		}
+		if err := s.Save(name); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Load(name, func(err error) { t.Error(err) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		was, _ := json.Marshal(s)
+		is, _ := json.Marshal(again)
+		if !bytes.Equal(was, is) {
+			t.Fatalf("%s was saved, and %s read", was, is)
 		}
 	})
 }

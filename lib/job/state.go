@@ -69,12 +69,31 @@ func Load(name string, warn func(error)) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(b, s); err != nil || s.Version != version {
+	if s, err = parseState(b); err != nil {
 		warn(fmt.Errorf("%s cannot be read; what the service knows is used", name))
 		return new(State), nil
 	}
 	return s, nil
 }
+
+// parseState reads a state.
+func parseState(b []byte) (*State, error) {
+	s := new(State)
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, err
+	}
+	if s.Version != version || s.Past.Files < 0 {
+		return nil, errNoState
+	}
+	for _, m := range append([]Mark{s.Mark, s.Pushed}, s.Others...) {
+		if dest, err := jfs.ParsePath(m.Dest); m.Dest != "" && (err != nil || string(dest) != m.Dest) {
+			return nil, errNoState
+		}
+	}
+	return s, nil
+}
+
+var errNoState = errors.New("it is no state of a job")
 
 // Save writes the state, in place of the one before.
 func (s *State) Save(name string) error {

@@ -65,9 +65,29 @@ func ReadStatus(dir string) (*Status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask the mount at %s: %w", dir, err)
 	}
+	s, err := parseStatus(b)
+	if err != nil {
+		return nil, fmt.Errorf("the answer of the mount at %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+// parseStatus reads what a mount says of itself, which may be of another version, or of
+// another file system.
+func parseStatus(b []byte) (*Status, error) {
 	s := new(Status)
 	if err := json.Unmarshal(b, s); err != nil {
-		return nil, fmt.Errorf("the answer of the mount at %s: %w", dir, err)
+		return nil, err
+	}
+	if s.Version != 1 {
+		return nil, fmt.Errorf("it has the version %d, and this program reads version 1; use the jfuse that is mounted", s.Version)
+	}
+	least := min(int64(s.Pending), int64(s.Uploading), int64(s.Failed), s.PendingBytes, s.SpoolBytes, s.CacheBytes, s.CacheLimit)
+	for _, f := range s.Files {
+		least = min(least, f.Size, f.SpoolBytes, int64(f.Tries))
+	}
+	if least < 0 {
+		return nil, errors.New("it has a negative number in it")
 	}
 	return s, nil
 }

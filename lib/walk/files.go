@@ -23,8 +23,9 @@ import (
 const maxListed = 128 << 10
 
 // maxScope bounds the paths in the scope of a list, in bytes of JSON. The end record has
-// to fit in one line of [record.MaxLine] bytes.
-const maxScope = record.MaxLine / 2
+// to fit in one line of [record.MaxLine] bytes, with all paths in base64 besides if one of
+// them is not UTF-8.
+const maxScope = record.MaxLine / 3
 
 // List is a list of entries to be walked, in tree order. About 1 MiB of it is in memory,
 // however long it is, and the rest on disk, in the folder for temporary files; its scope
