@@ -205,9 +205,9 @@ func gzipped(text string) []byte {
 // this would obey, and changes nothing on disk.
 func TestHostileServer(t *testing.T) {
 	const patience = 2 * time.Minute
-	// With the race detector, which takes several times what a program does. Without it,
+	// With the race detector, which takes more than a program does. Without it,
 	// JOTTA_PLAIN_BIN=FOLDER names the programs.
-	programs, mostMemory := bin, 320<<10 // KiB
+	programs, mostMemory := bin, 96<<10 // KiB
 	if plain := os.Getenv("JOTTA_PLAIN_BIN"); plain != "" {
 		programs, mostMemory = plain, 64<<10
 	}
