@@ -110,7 +110,7 @@ var hostileKinds = []struct {
 		if r.URL.Query().Get("mode") == "bin" && len(body) > 0 {
 			body[0] ^= 1
 		}
-		body = digest.ReplaceAllFunc(body, func(sum []byte) []byte { return append([]byte{'0' + (sum[0]+1)%10}, sum[1:]...) })
+		body = anyMD5.ReplaceAllFunc(body, func(sum []byte) []byte { return append([]byte{'0' + (sum[0]+1)%10}, sum[1:]...) })
 		w.WriteHeader(answer.Code)
 		w.Write(body)
 	}},
@@ -158,7 +158,7 @@ var hostileKinds = []struct {
 	}},
 }
 
-var digest = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+var anyMD5 = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
 
 // answersJSON reports whether the true answer to a request is JSON.
 func answersJSON(r *http.Request) bool { return !strings.HasPrefix(r.URL.Path, "/jfs/") }

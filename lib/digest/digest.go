@@ -113,7 +113,7 @@ func records(ctx context.Context, out Output, in *record.Reader, opts Options, h
 	if opts.Cache != "" {
 		r.cache = openCache(opts)
 	}
-	r.twins = &twins{warn: opts.Warn, limit: maxSlots}
+	r.twins = &twins{warn: opts.Warn, roots: &h.roots, limit: maxSlots}
 	defer r.twins.close()
 	if r.cache != nil && !opts.Fresh {
 		r.twins.cache = r.cache.path

@@ -29,6 +29,7 @@ import (
 // safe for concurrent use.
 type twins struct {
 	warn  func(format string, args ...any)
+	roots *local.Roots
 	cache string // the file whose entries are known, too; "": none
 
 	marked, noted bool // mark and noteKnown have been called
@@ -77,8 +78,8 @@ type note struct {
 
 func (n *note) key() uint32 { return binary.LittleEndian.Uint32(n.md5[:]) }
 
-func (n *note) name() string {
-	return local.Path(&record.Record{Kind: record.KindFile, Root: n.root, Path: n.path})
+func (n *note) record() *record.Record {
+	return &record.Record{Kind: record.KindFile, Root: n.root, Path: n.path}
 }
 
 // check compares the file of rec, which was just read, with one of the same MD5 and size
@@ -101,7 +102,7 @@ func (t *twins) check(ctx context.Context, rec *record.Record, print uint64) *re
 	}
 	other := first.path
 	if first.root != n.root {
-		other = first.name()
+		other = local.Path(first.record())
 	}
 	return &record.Error{Class: record.ClassCollision, Message: fmt.Sprintf("its content is not that of %s, though both have %d bytes and the MD5 %s: "+
 		"the service would take one for the other, so this file is not stored; to store both, pack this one, for instance with zip, and look who made it",
@@ -360,12 +361,12 @@ const (
 
 // compare compares the content of two files.
 func (t *twins) compare(ctx context.Context, x, y *note) likeness {
-	f, fi, err := local.OpenContent(x.name(), 0)
+	f, fi, err := t.roots.OpenContent(x.record())
 	if err != nil {
 		return unknowable
 	}
 	defer f.Close()
-	g, gi, err := local.OpenContent(y.name(), 0)
+	g, gi, err := t.roots.OpenContent(y.record())
 	if err != nil {
 		return unknowable
 	}
@@ -403,7 +404,7 @@ func (t *twins) compare(ctx context.Context, x, y *note) likeness {
 
 // sum returns the MD5 that a file has now; if it cannot be read, the MD5 of nothing.
 func (t *twins) sum(ctx context.Context, n *note) (sum [md5.Size]byte) {
-	f, _, err := local.OpenContent(n.name(), 0)
+	f, _, err := t.roots.OpenContent(n.record())
 	if err != nil {
 		return sum
 	}

@@ -85,7 +85,13 @@ func parseState(b []byte) (*State, error) {
 	if s.Version != version || s.Past.Files < 0 {
 		return nil, errNoState
 	}
-	for _, m := range append([]Mark{s.Mark, s.Pushed}, s.Others...) {
+	marks := append([]Mark{s.Mark}, s.Others...)
+	for _, stored := range s.Marks {
+		if stored.Mark != nil {
+			marks = append(marks, *stored.Mark)
+		}
+	}
+	for _, m := range marks {
 		if dest, err := jfs.ParsePath(m.Dest); m.Dest != "" && (err != nil || string(dest) != m.Dest) {
 			return nil, errNoState
 		}
