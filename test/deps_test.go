@@ -70,28 +70,27 @@ var foreign = map[string]struct {
 	packages []string
 	why      string
 }{
-	"github.com/spf13/cobra":         {[]string{"lib/command"}, "command lines are declared to lib/command, which makes help, man pages and completions of them"},
-	"github.com/spf13/pflag":         {[]string{"lib/command", "test/bench", "test/chaos"}, "command lines are declared to lib/command; flags come from its Flags"},
-	"github.com/mdp/qrterminal":      {[]string{"lib/command"}, "only lib/command draws on terminals"},
-	"github.com/mattn/go-isatty":     {[]string{"lib/command"}, "only lib/command knows whether a person is looking"},
-	"github.com/schollz/progressbar": {[]string{"lib/command"}, "programs report progress to lib/command, which draws it"},
-	"github.com/bmatcuk/doublestar":  {[]string{"lib/command"}, "patterns of paths are values of flags; rules for what is ignored are lib/walk's own"},
-	"github.com/docker/go-units":     {[]string{"lib/command", "lib/report", "lib/transfer", "lib/jserve"}, "sizes are read and shown where people write and read them"},
-	"github.com/klauspost/compress":  {[]string{"lib/record", "lib/digest", "lib/jfs", "lib/jserve"}, "saved streams, the hash cache and listings on the wire are compressed, nothing else"},
-	"github.com/coder/websocket":     {[]string{"lib/jfs", "lib/jserve"}, "events are the only thing that is not request and answer, on either side"},
-	"github.com/sourcegraph/conc":    {[]string{"lib/list", "lib/transfer"}, "conc has been quiet since 2024, so it stays behind few packages (docs/adr/0004-conc.md)"},
-	"github.com/cenkalti/backoff":    {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service are tried again"},
-	"golang.org/x/sync":              {[]string{"lib/transfer"}, "only downloads share connections"},
-	"golang.org/x/time":              {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service and what they carry are limited"},
-	"go.etcd.io/bbolt":               {[]string{"lib/jserve/store"}, "the store is the only package that knows its database"},
-	"github.com/gofrs/flock":         {[]string{"lib/digest", "lib/auth", "lib/mount/spool"}, "only the hash cache, the token store and the spool of the mount need locks of their own"},
-	"golang.org/x/oauth2":            {[]string{"lib/auth"}, "only lib/auth logs in"},
-	"golang.org/x/term":              {[]string{"lib/command"}, "only lib/command speaks to a terminal"},
-	"github.com/pelletier/go-toml":   {[]string{"lib/config"}, "only lib/config reads the configuration"},
-	"golang.org/x/image":             {[]string{"lib/jserve"}, "only the thumbnails of the server are scaled"},
-	"golang.org/x/sys":               {[]string{"lib/local", "lib/command", "lib/jserve/store", "lib/digest/md5lanes", "lib/mount"}, "what the systems differ in is known to lib/local, to the pipes of lib/command, to the store of the server and to the mount; what processors differ in, to the hashing in lanes"},
-	"github.com/hanwen/go-fuse":      {[]string{"lib/mount"}, "only the mount knows of FUSE"},
-	"golang.org/x/text":              {[]string{"lib/diff"}, "only the brake on deletion folds names more loosely than the record does"},
+	"github.com/spf13/cobra":        {[]string{"lib/command"}, "command lines are declared to lib/command, which makes help, man pages and completions of them"},
+	"github.com/spf13/pflag":        {[]string{"lib/command", "test/bench", "test/chaos"}, "command lines are declared to lib/command; flags come from its Flags"},
+	"github.com/mdp/qrterminal":     {[]string{"lib/command"}, "only lib/command draws on terminals"},
+	"github.com/mattn/go-isatty":    {[]string{"lib/command"}, "only lib/command knows whether a person is looking"},
+	"github.com/bmatcuk/doublestar": {[]string{"lib/command"}, "patterns of paths are values of flags; rules for what is ignored are lib/walk's own"},
+	"github.com/docker/go-units":    {[]string{"lib/command", "lib/report", "lib/transfer", "lib/jserve"}, "sizes are read and shown where people write and read them"},
+	"github.com/klauspost/compress": {[]string{"lib/record", "lib/digest", "lib/jfs", "lib/jserve"}, "saved streams, the hash cache and listings on the wire are compressed, nothing else"},
+	"github.com/coder/websocket":    {[]string{"lib/jfs", "lib/jserve"}, "events are the only thing that is not request and answer, on either side"},
+	"github.com/sourcegraph/conc":   {[]string{"lib/list", "lib/transfer"}, "conc has been quiet since 2024, so it stays behind few packages (docs/adr/0004-conc.md)"},
+	"github.com/cenkalti/backoff":   {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service are tried again"},
+	"golang.org/x/sync":             {[]string{"lib/transfer"}, "only downloads share connections"},
+	"golang.org/x/time":             {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service and what they carry are limited"},
+	"go.etcd.io/bbolt":              {[]string{"lib/jserve/store"}, "the store is the only package that knows its database"},
+	"github.com/gofrs/flock":        {[]string{"lib/digest", "lib/auth", "lib/mount/spool"}, "only the hash cache, the token store and the spool of the mount need locks of their own"},
+	"golang.org/x/oauth2":           {[]string{"lib/auth"}, "only lib/auth logs in"},
+	"golang.org/x/term":             {[]string{"lib/command"}, "only lib/command speaks to a terminal"},
+	"github.com/pelletier/go-toml":  {[]string{"lib/config"}, "only lib/config reads the configuration"},
+	"golang.org/x/image":            {[]string{"lib/jserve"}, "only the thumbnails of the server are scaled"},
+	"golang.org/x/sys":              {[]string{"lib/local", "lib/command", "lib/jserve/store", "lib/digest/md5lanes", "lib/mount"}, "what the systems differ in is known to lib/local, to the pipes of lib/command, to the store of the server and to the mount; what processors differ in, to the hashing in lanes"},
+	"github.com/hanwen/go-fuse":     {[]string{"lib/mount"}, "only the mount knows of FUSE"},
+	"golang.org/x/text":             {[]string{"lib/diff"}, "only the brake on deletion folds names more loosely than the record does"},
 }
 
 // longestMain is how many lines a file of a program may have, its help text
@@ -248,6 +247,65 @@ func TestMainsAreShort(t *testing.T) {
 				t.Errorf("%s/%s has %d lines, want at most %d; a main holds flags and one call, what is more belongs into lib", p.short(), file, lines, longestMain)
 			}
 		}
+	}
+}
+
+// unwanted lists what would make programs start later, and who does without it. A run of
+// jottasync starts ten programs, one of a pipe six.
+var unwanted = []struct {
+	packages []string
+	programs []string // nil: all
+}{
+	{[]string{"github.com/spf13/cobra/doc"}, nil},
+	{[]string{"net/http", "crypto/tls"}, []string{"cmd/jwalk", "cmd/jhash"}},
+}
+
+func TestProgramsStartSoon(t *testing.T) {
+	packages := listPackages(t, "linux")
+	for _, p := range packages {
+		if !isOurs(p) || !strings.HasPrefix(p.short(), "cmd/") {
+			continue
+		}
+		behind := closure(packages, p)
+		for _, rule := range unwanted {
+			if rule.programs != nil && !slices.Contains(rule.programs, p.short()) {
+				continue
+			}
+			for _, name := range rule.packages {
+				if behind[name] {
+					t.Errorf("%s brings %s along, so that it starts later; go list -deps, and test/deps_test.go", p.short(), name)
+				}
+			}
+		}
+	}
+}
+
+// closure returns all that p is linked with.
+func closure(packages map[string]*goPackage, p *goPackage) map[string]bool {
+	found := make(map[string]bool)
+	var visit func(p *goPackage)
+	visit = func(p *goPackage) {
+		for _, name := range p.Imports {
+			if q := packages[name]; q != nil && !found[name] {
+				found[name] = true
+				visit(q)
+			}
+		}
+	}
+	visit(p)
+	return found
+}
+
+// TestNoTemplates holds that the linker leaves out what nobody calls. It cannot once
+// something executes templates, which call methods by their names: jwalk was then
+// twice as large, and every page of it that is read takes time.
+func TestNoTemplates(t *testing.T) {
+	out, err := exec.Command("go", "tool", "nm", filepath.Join(bin, "jwalk")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(out, []byte("text/template.(*Template).Execute")) {
+		t.Error("jwalk executes templates; lib/command does without")
 	}
 }
 

@@ -22,7 +22,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
 )
 
@@ -115,18 +114,22 @@ func (c *Command) report(ctx context.Context, err error) int {
 	return code
 }
 
-func (c *Command) execute(ctx context.Context, run func(context.Context, *Env) error) error {
+// settle completes the declaration by what all programs share.
+func (c *Command) settle() {
 	c.sharedFlags()
 	c.cobra.Use = strings.TrimSpace(c.Name() + " [flags] " + c.Args)
 	c.cobra.Long = c.Long
 	if c.Long == "" {
 		c.cobra.Long = strings.ToUpper(c.cobra.Short[:1]) + c.cobra.Short[1:] + "."
 	}
-	c.cobra.Example = c.Example
 	c.cobra.ValidArgs = c.Verbs
-	cobra.AddTemplateFunc("fill", fill)
-	c.cobra.SetHelpTemplate(helpTemplate)
+}
+
+func (c *Command) execute(ctx context.Context, run func(context.Context, *Env) error) error {
+	c.settle()
 	help := &firstError{Writer: os.Stdout}
+	// Not SetHelpTemplate: with templates the linker has to keep every exported method.
+	c.cobra.SetHelpFunc(func(*cobra.Command, []string) { c.writeHelp(help) })
 	c.cobra.SetOut(help)
 	c.cobra.SetErr(io.Discard) // what it says of help that cannot be written, we say, too
 	c.cobra.RunE = func(_ *cobra.Command, args []string) error {
@@ -178,21 +181,15 @@ func (c *Command) sharedFlags() {
 	f.BoolP("help", "h", false, "print this help and exit")
 }
 
-const helpTemplate = `{{.Name}} - {{.Short}}
-
-Usage:
-  {{.UseLine}}
-
-{{fill .Long}}
-
-Flags:
-{{trimTrailingWhitespaces (.LocalFlags.FlagUsagesWrapped 80)}}
-{{if .Example}}
-Examples:
-{{trimTrailingWhitespaces .Example}}
-{{end}}
-Exit codes:
-` + exitTable
+// writeHelp writes the help.
+func (c *Command) writeHelp(w io.Writer) {
+	flags := strings.TrimRight(c.cobra.LocalFlags().FlagUsagesWrapped(helpWidth), "\n")
+	fmt.Fprintf(w, "%s - %s\n\nUsage:\n  %s\n\n%s\n\nFlags:\n%s\n", c.Name(), c.cobra.Short, c.cobra.UseLine(), fill(c.cobra.Long), flags)
+	if c.Example != "" {
+		fmt.Fprintf(w, "\nExamples:\n%s\n", c.Example)
+	}
+	fmt.Fprintf(w, "\nExit codes:\n%s", exitTable)
+}
 
 // helpWidth is the width of a terminal that nobody has made wider.
 const helpWidth = 80
@@ -227,12 +224,6 @@ func fill(text string) string {
 		}
 	}
 	return b.String()
-}
-
-func (c *Command) writeMan(w io.Writer) error {
-	c.cobra.Long += "\n\n# EXIT STATUS\n\n```\n" + exitTable + "```\n"
-	c.cobra.DisableAutoGenTag = true
-	return doc.GenMan(c.cobra, &doc.GenManHeader{Title: strings.ToUpper(c.Name()), Section: "1", Source: "jottatools " + Version()}, w)
 }
 
 func (c *Command) complete(w io.Writer) error {

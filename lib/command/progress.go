@@ -2,11 +2,13 @@ package command
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 
 	"jottatools/lib/record"
 )
@@ -14,19 +16,34 @@ import (
 // Progress draws one line with files, bytes, rate and time left on standard
 // error, if that is a terminal; otherwise it does nothing. It is safe for
 // concurrent use, also as a nil pointer.
+//
+// It is drawn here, since the libraries for it bring a web server along, or templates,
+// with which every program would be larger and start later.
 type Progress struct {
 	env          *Env
-	bar          *progressbar.ProgressBar
+	now          func() time.Time
 	files, bytes int64 // done
 	ofFiles      int64 // to do
 	ofBytes      int64
 	known        bool // no more will be announced
 	done         bool
+
+	started time.Time
+	drawn   time.Time // at which bytes were drawnAt
+	drawnAt int64
+	rate    float64 // bytes a second
+	width   int     // of what is on the screen
 }
 
 // progressVariable makes a program draw although its output is a pipe: in a
 // pipeline only one of the programs should.
 const progressVariable = "JOTTA_PROGRESS"
+
+const (
+	drawEvery = 100 * time.Millisecond
+	rateSpan  = 10 * time.Second // how far back the rate looks
+	barWidth  = 20               // in characters
+)
 
 // Progress returns the program's progress line. It is drawn on a terminal only,
 // not with -q, and by the last program of a pipe only.
@@ -34,19 +51,15 @@ func (e *Env) Progress() *Progress {
 	e.screen.Lock()
 	defer e.screen.Unlock()
 	if e.progress == nil && e.wantsProgress() {
-		e.progress = &Progress{env: e, bar: progressbar.NewOptions64(-1,
-			progressbar.OptionSetWriter(e.Stderr),
-			progressbar.OptionShowBytes(true),
-			progressbar.OptionUseIECUnits(true),
-			progressbar.OptionShowCount(),
-			progressbar.OptionShowTotalBytes(true),
-			progressbar.OptionSetElapsedTime(false),
-			progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionClearOnFinish(),
-			progressbar.OptionSetWidth(20),
-		)}
+		e.progress = newProgress(e, time.Now)
 	}
 	return e.progress
+}
+
+func newProgress(e *Env, now func() time.Time) *Progress {
+	p := &Progress{env: e, now: now, started: now()}
+	p.drawn = p.started
+	return p
 }
 
 func (e *Env) wantsProgress() bool {
@@ -90,22 +103,59 @@ func (p *Progress) update(change func()) {
 		return
 	}
 	change()
-	files := record.Count(p.files, "file", "files")
+	if now := p.now(); now.Sub(p.drawn) >= drawEvery {
+		p.draw(now)
+	}
+}
+
+// draw puts the line onto the screen, over what is there. The screen is locked.
+func (p *Progress) draw(now time.Time) {
+	// The mean so far, and in a longer run one in which what is past fades.
+	passed := now.Sub(p.drawn)
+	weight := float64(passed) / float64(max(passed, min(now.Sub(p.started), rateSpan)))
+	p.rate += weight * (float64(p.bytes-p.drawnAt)/passed.Seconds() - p.rate)
+	p.drawn, p.drawnAt = now, p.bytes
+
+	text := p.line()
+	if f, ok := p.env.Stderr.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+			text = text[:min(len(text), columns-1)]
+		}
+	}
+	fmt.Fprintf(p.env.Stderr, "\r%-*s", p.width, text)
+	p.width = len(text)
+}
+
+// line returns what is drawn, in ASCII.
+func (p *Progress) line() string {
+	var b strings.Builder
+	all := p.known && p.ofBytes > 0
+	if all {
+		part := min(max(0, float64(p.bytes)/float64(p.ofBytes)), 1)
+		fmt.Fprintf(&b, "%3.0f%% [%-*s] ", 100*part, barWidth, strings.Repeat("#", int(part*barWidth)))
+	}
 	if p.ofFiles > 0 {
-		files = fmt.Sprintf("%d/%d files", p.files, p.ofFiles)
+		fmt.Fprintf(&b, "%d/%d files, ", p.files, p.ofFiles)
+	} else {
+		b.WriteString(record.Count(p.files, "file", "files") + ", ")
 	}
-	p.bar.Describe(files)
-	if p.known && p.ofBytes > 0 && p.bar.GetMax64() != p.ofBytes {
-		p.bar.ChangeMax64(p.ofBytes)
+	b.WriteString(Bytes(p.bytes))
+	if all {
+		b.WriteString(" of " + Bytes(p.ofBytes))
 	}
-	p.bar.Set64(p.bytes)
+	fmt.Fprintf(&b, ", %s/s", Bytes(int64(p.rate)))
+	if left := float64(p.ofBytes-p.bytes) / p.rate; all && 0 < left && left < 1e9 {
+		fmt.Fprintf(&b, ", %v left", time.Duration(left)*time.Second)
+	}
+	return b.String()
 }
 
 // hide takes the line off the screen until the next update. The screen is
 // locked.
 func (p *Progress) hide() {
-	if !p.done {
-		p.bar.Clear()
+	if p.width > 0 {
+		io.WriteString(p.env.Stderr, "\r"+strings.Repeat(" ", p.width)+"\r")
+		p.width = 0
 	}
 }
 
@@ -116,9 +166,6 @@ func (p *Progress) Done() {
 	}
 	p.env.screen.Lock()
 	defer p.env.screen.Unlock()
-	if !p.done {
-		p.done = true
-		p.bar.Exit()
-		p.bar.Clear()
-	}
+	p.done = true
+	p.hide()
 }
