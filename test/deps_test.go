@@ -93,7 +93,7 @@ var foreign = map[string]struct {
 	"golang.org/x/text":             {[]string{"lib/diff"}, "only the brake on deletion folds names more loosely than the record does"},
 }
 
-// longestMain is how many lines a file of a program may have, its help text
+// longestMain is how many lines a file of a program, in cmd/internal, may have, its help text
 // included: flags in, one call, exit code out. What is more is logic, and belongs
 // into a package that can be tested. A program with subcommands has a file for
 // each.
@@ -132,6 +132,17 @@ func listPackages(t *testing.T, goos string) map[string]*goPackage {
 			t.Fatal(err)
 		}
 		packages[p.ImportPath] = p
+	}
+}
+
+// TestOneFileIsAll holds that jotta has every program.
+func TestOneFileIsAll(t *testing.T) {
+	packages := listPackages(t, "linux")
+	one := packages["jottatools/cmd/jotta"]
+	for name, p := range packages {
+		if strings.HasPrefix(p.short(), "cmd/internal/") && !slices.Contains(one.Imports, name) {
+			t.Errorf("cmd/jotta has no %s", path.Base(name))
+		}
 	}
 }
 
@@ -180,11 +191,18 @@ var majorVersion = regexp.MustCompile(`/v[0-9]+$`)
 func unversioned(module string) string { return majorVersion.ReplaceAllString(module, "") }
 
 func forbiddenOurs(p, q string) string {
-	if strings.HasPrefix(p, "cmd/") {
+	switch program, isProgram := strings.CutPrefix(p, "cmd/"); {
+	case p == "cmd/jotta" && (strings.HasPrefix(q, "cmd/internal/") || q == "lib/command"):
+		return ""
+	case strings.HasPrefix(p, "cmd/internal/"):
 		if _, known := ours[q]; !known {
 			return "programs import packages of lib only"
 		}
 		return ""
+	case isProgram && q == "cmd/internal/"+program:
+		return ""
+	case isProgram:
+		return "a program built alone is the call of its package in cmd/internal, so that jotta, which has them all, is the same"
 	}
 	allowed, known := ours[p]
 	switch {
@@ -235,7 +253,7 @@ func TestPackageComments(t *testing.T) {
 
 func TestMainsAreShort(t *testing.T) {
 	for _, p := range listPackages(t, "linux") {
-		if !isOurs(p) || !strings.HasPrefix(p.short(), "cmd/") {
+		if !isOurs(p) || !strings.HasPrefix(p.short(), "cmd/internal/") {
 			continue
 		}
 		for _, file := range p.GoFiles {
@@ -256,7 +274,7 @@ var unwanted = []struct {
 	packages []string
 	programs []string // nil: all
 }{
-	{[]string{"github.com/spf13/cobra/doc"}, nil},
+	{[]string{"github.com/spf13/cobra/doc", "html/template"}, nil},
 	{[]string{"net/http", "crypto/tls"}, []string{"cmd/jwalk", "cmd/jhash"}},
 }
 
@@ -300,12 +318,12 @@ func closure(packages map[string]*goPackage, p *goPackage) map[string]bool {
 // something executes templates, which call methods by their names: jwalk was then
 // twice as large, and every page of it that is read takes time.
 func TestNoTemplates(t *testing.T) {
-	out, err := exec.Command("go", "tool", "nm", filepath.Join(bin, "jwalk")).Output()
+	out, err := exec.Command("go", "tool", "nm", filepath.Join(bin, "jotta")).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Contains(out, []byte("text/template.(*Template).Execute")) {
-		t.Error("jwalk executes templates; lib/command does without")
+		t.Error("something executes templates; lib/command and lib/jserve do without")
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -70,11 +69,14 @@ const (
 // DefaultProfile is the profile when none is named.
 const DefaultProfile = "default"
 
-var profileName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
+const (
+	maxProfile     = 64 // bytes in its name
+	profileLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+)
 
 // CheckProfile returns an error if a profile cannot have this name.
 func CheckProfile(name string) error {
-	if !profileName.MatchString(name) {
+	if name == "" || len(name) > maxProfile || strings.ContainsAny(name[:1], ".-") || strings.Trim(name, profileLetters) != "" {
 		return fmt.Errorf("a profile's name has up to 64 letters, digits, dots, dashes and underscores; %q has not", name)
 	}
 	return nil

@@ -25,6 +25,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// OneFile says that this executable is all programs, and the one under whose name it is
+// started. Cmd/jotta sets it before anything else happens.
+var OneFile bool
+
 // Command is one program: its name, its flags and its help.
 type Command struct {
 	Long    string   // what the program does, for its help and man page

@@ -33,6 +33,7 @@ func (e *Env) Detach() error {
 	}
 	defer ready.Close()
 	cmd := exec.Command(self, os.Args[1:]...)
+	cmd.Args[0] = e.name // see OneFile
 	cmd.Env = append(os.Environ(), detachedVariable+"=1")
 	cmd.ExtraFiles = []*os.File{inform}
 	cmd.Stderr = os.Stderr

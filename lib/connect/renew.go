@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"jottatools/lib/auth"
+	"jottatools/lib/command"
 	"jottatools/lib/record"
 )
 
 // renewer returns how this program has its login renewed: by the jlogin that is
-// installed beside it, in a session of its own. Between the service's answer and
+// installed beside it, or that it can be itself, in a session of its own. Between the service's answer and
 // the disk the new tokens are nowhere but in the memory of one process; kill -9 of
 // a filter, a closed terminal or Ctrl-C must not end that one. It returns nil if
 // there is no jlogin; then the program renews the login itself, as it does if jlogin
@@ -34,7 +35,9 @@ func renewer(o auth.Options) func(context.Context, string, int64) error {
 		name += ".exe"
 	}
 	jlogin := filepath.Join(filepath.Dir(self), name)
-	if _, err := os.Stat(jlogin); err != nil {
+	if command.OneFile {
+		jlogin = self
+	} else if _, err := os.Stat(jlogin); err != nil {
 		return nil
 	}
 	return func(ctx context.Context, profile string, generation int64) error {
@@ -60,6 +63,7 @@ const renewPatience = 5 * time.Minute
 func renewBy(ctx context.Context, jlogin, profile string, generation int64) (started bool, err error) {
 	// Not CommandContext: what has begun is to be finished.
 	cmd := exec.Command(jlogin, "renew", "--profile", profile, "--generation", strconv.FormatInt(generation, 10))
+	cmd.Args[0] = "jlogin" // see command.OneFile
 	for _, entry := range os.Environ() {
 		if !strings.HasPrefix(entry, "JOTTA_LEASH_FD=") { // the leash is for this program
 			cmd.Env = append(cmd.Env, entry)

@@ -196,8 +196,8 @@ func (t *tamper) write(w io.Writer, p []byte) (written int, err error) {
 }
 
 var (
-	digestText = regexp.MustCompile(`("md5":"|<md5>)[0-9A-Fa-f]`)
-	countText  = regexp.MustCompile(`<stats>.*<files>([0-9]+)</files>`)
+	digestText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`("md5":"|<md5>)[0-9A-Fa-f]`) })
+	countText  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`<stats>.*<files>([0-9]+)</files>`) })
 )
 
 // edit changes what the answer says, but not its length. The pieces of a listing
@@ -205,7 +205,7 @@ var (
 func (t *tamper) edit(p []byte) []byte {
 	switch {
 	case t.is(effectMD5):
-		return digestText.ReplaceAllFunc(p, func(m []byte) []byte {
+		return digestText().ReplaceAllFunc(p, func(m []byte) []byte {
 			m = bytes.Clone(m)
 			if last := &m[len(m)-1]; *last == '0' {
 				*last = '1'
@@ -215,7 +215,7 @@ func (t *tamper) edit(p []byte) []byte {
 			return m
 		})
 	case t.is(effectCount):
-		at := countText.FindSubmatchIndex(p)
+		at := countText().FindSubmatchIndex(p)
 		if at == nil {
 			return p
 		}

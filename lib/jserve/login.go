@@ -45,7 +45,7 @@ var knownHosts = []string{
 	"websocket.jottacloud.com", "www.jotta.no", "cloud.elgiganten.se",
 }
 
-var uploadHost = regexp.MustCompile(`^up-[a-z]{2}-[0-9]{1,4}\.jottacloud\.com$`)
+var uploadHost = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^up-[a-z]{2}-[0-9]{1,4}\.jottacloud\.com$`) })
 
 // IsServiceHost tells whether a host name, in lower case and without a port, is
 // one that clients of the service use.
@@ -55,7 +55,7 @@ func IsServiceHost(host string) bool {
 			return true
 		}
 	}
-	return slices.Contains(knownHosts, host) || uploadHost.MatchString(host)
+	return slices.Contains(knownHosts, host) || uploadHost().MatchString(host)
 }
 
 // ServiceDomains returns domains that all names of the service are in, sorted.

@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"encoding/hex"
-	"html/template"
+	"fmt"
+	"html"
 	"net"
 	"net/http"
 	"net/url"
@@ -145,7 +146,8 @@ func (c *call) seal(cookie string) []byte {
 	return mac(c.login.keys.form, cookie, c.r.URL.Path, c.r.URL.RawQuery)
 }
 
-var page = template.Must(template.New("login").Parse(`<!DOCTYPE html>
+// loginHead is how the login page begins.
+const loginHead = `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -161,19 +163,31 @@ button { padding: .6rem; border: 0; border-radius: .25rem; color: #fff; backgrou
 </head>
 <body>
 <h1>Log in</h1>
-{{with .Wrong}}<p class="wrong" role="alert">{{.}}</p>
-{{end}}{{if .Form}}<p>The program <strong>{{.Client}}</strong> on this machine asks for your files on this server.</p>
+`
+
+// loginPage returns the login page. It says what was wrong, if anything, and has the form
+// for a client unless seal is empty.
+func loginPage(client, wrong, seal string) []byte {
+	var b bytes.Buffer
+	b.WriteString(loginHead)
+	if wrong != "" {
+		fmt.Fprintf(&b, "<p class=\"wrong\" role=\"alert\">%s</p>\n", html.EscapeString(wrong))
+	}
+	if seal != "" {
+		fmt.Fprintf(&b, `<p>The program <strong>%s</strong> on this machine asks for your files on this server.</p>
 <form method="post">
-<input type="hidden" name="form" value="{{.Seal}}">
+<input type="hidden" name="form" value="%s">
 <label for="username">User name or e-mail</label>
 <input id="username" name="username" autocomplete="username" required autofocus>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required>
 <button>Log in</button>
 </form>
-{{end}}</body>
-</html>
-`))
+`, html.EscapeString(client), html.EscapeString(seal))
+	}
+	b.WriteString("</body>\n</html>\n")
+	return b.Bytes()
+}
 
 // showPage answers with the login page, with or without the form.
 func (c *call) showPage(status int, a authorization, wrong string, form bool) error {
@@ -199,15 +213,7 @@ func (c *call) showPage(status int, a authorization, wrong string, form bool) er
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
-	var out bytes.Buffer
-	err := page.Execute(&out, struct {
-		Client, Wrong, Seal string
-		Form                bool
-	}{a.client, wrong, seal, form})
-	if err != nil {
-		return err
-	}
-	c.answer(status, "text/html; charset=utf-8", out.Bytes())
+	c.answer(status, "text/html; charset=utf-8", loginPage(a.client, wrong, seal))
 	return nil
 }
 

@@ -3,14 +3,17 @@ package jserve
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"html/template"
+	"fmt"
+	"html"
 	"io"
 	"io/fs"
 	"net/http"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/docker/go-units"
@@ -96,7 +99,6 @@ func (c *call) sendShared(e *store.Entry) error {
 type sharedPage struct {
 	Name, Size, Type, Modified string
 	Folder, Picture            bool
-	Style                      template.CSS
 }
 
 // describe says what there is to say of a shared entry.
@@ -149,51 +151,61 @@ a { display: block; padding: .7rem 1rem; border-radius: .5rem; color: var(--on-b
 a:hover, a:focus-visible { outline: .15rem solid var(--button); outline-offset: .15rem; }
 `
 
-var sharedTemplate = template.Must(template.New("shared").Parse(`<!DOCTYPE html>
+// html returns the page. Values stand in text only, where escaping is all that is needed.
+// Templates would do that, too, but keep the linker from leaving anything out.
+func (p *sharedPage) html() []byte {
+	var b bytes.Buffer
+	title := cmp.Or(p.Name, "Nothing here")
+	fmt.Fprintf(&b, `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>{{with .Name}}{{.}}{{else}}Nothing here{{end}}</title>
-<style>{{.Style}}</style>
+<title>%s</title>
+<style>%s</style>
 </head>
 <body>
 <main>
-{{if .Name}}{{if .Picture}}<img src="?preview" alt="">
-{{end}}<h1><bdi>{{.Name}}</bdi></h1>
-<p>{{.Size}} · {{.Type}}{{with .Modified}} · modified {{.}}{{end}}</p>
-<a href="?download">Download{{if .Folder}} as ZIP{{end}}</a>
-{{else}}<h1>There is nothing here</h1>
-<p>The link is not complete, or what it led to is not shared any more.</p>
-{{end}}</main>
-</body>
-</html>
-`))
+`, html.EscapeString(title), sharedStyle)
+	if p.Name == "" {
+		b.WriteString("<h1>There is nothing here</h1>\n<p>The link is not complete, or what it led to is not shared any more.</p>\n")
+	} else {
+		if p.Picture {
+			b.WriteString("<img src=\"?preview\" alt=\"\">\n")
+		}
+		modified, as := "", ""
+		if p.Modified != "" {
+			modified = " · modified " + p.Modified
+		}
+		if p.Folder {
+			as = " as ZIP"
+		}
+		fmt.Fprintf(&b, "<h1><bdi>%s</bdi></h1>\n<p>%s · %s%s</p>\n<a href=\"?download\">Download%s</a>\n",
+			html.EscapeString(p.Name), html.EscapeString(p.Size), html.EscapeString(p.Type), html.EscapeString(modified), as)
+	}
+	b.WriteString("</main>\n</body>\n</html>\n")
+	return b.Bytes()
+}
 
 // sharedPolicy allows what the page has and nothing else: its style, and the
 // picture from this server.
-var sharedPolicy = func() string {
+var sharedPolicy = sync.OnceValue(func() string {
 	digest := sha256.Sum256([]byte(sharedStyle))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) +
 		"'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-}()
+})
 
 // showShared answers with the page.
 func (c *call) showShared(status int, page sharedPage) error {
-	page.Style = sharedStyle
-	var out bytes.Buffer
-	if err := sharedTemplate.Execute(&out, page); err != nil {
-		return err
-	}
 	h := c.w.Header()
-	h.Set("Content-Security-Policy", sharedPolicy)
+	h.Set("Content-Security-Policy", sharedPolicy())
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Robots-Tag", "noindex")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "private, no-cache")
-	c.answer(status, "text/html; charset=utf-8", out.Bytes())
+	c.answer(status, "text/html; charset=utf-8", page.html())
 	return nil
 }
 

@@ -72,7 +72,7 @@ func (n *node) lookupMissing(name string, out *fuse.EntryOut) {
 	ttl := f.o.missingTTL()
 	fresh := f.o.DirTTL-time.Since(dir.listed) >= ttl
 	// These come and go without the name itself being made or removed.
-	extra := name == trashName || revisionName.MatchString(name) || f.o.Symlinks == SymlinksLinks
+	extra := name == trashName || revisionName().MatchString(name) || f.o.Symlinks == SymlinksLinks
 	if ttl == 0 || !fresh || extra || f.child(dir, name) != nil || !dir.cached.isMissing(name, ttl) {
 		out.SetEntryTimeout(1) // any time at all keeps go-fuse from setting its own
 	}

@@ -26,7 +26,7 @@ import (
 const trashName = ".trash"
 
 // revisionName is the name of an older revision of a file: FILE@revN.
-var revisionName = regexp.MustCompile(`^(.+)@rev([1-9][0-9]{0,17})$`)
+var revisionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(.+)@rev([1-9][0-9]{0,17})$`) })
 
 // lookupExtra finds what is there for those who know its name only.
 func (n *node) lookupExtra(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
@@ -36,7 +36,7 @@ func (n *node) lookupExtra(ctx context.Context, name string, out *fuse.EntryOut)
 		n.fs.tree.mu.Unlock()
 		return n.NewInode(ctx, &trashNode{fs: n.fs, top: p}, fs.StableAttr{Mode: syscall.S_IFDIR}), setDir(n.fs, out)
 	}
-	if m := revisionName.FindStringSubmatch(name); m != nil {
+	if m := revisionName().FindStringSubmatch(name); m != nil {
 		return n.lookupRevision(ctx, m[1], m[2], out)
 	}
 	return nil, syscall.ENOENT

@@ -35,7 +35,7 @@ func (f *fileSystem) mayAdd(dir *entry, name string) error {
 		return fmt.Errorf("create %s: devices and mount points are not made here: %w", name, syscall.EPERM)
 	case isJunk(name) && !f.o.Junk:
 		return fmt.Errorf("create %s: such files are kept out; --junk lets them in: %w", name, syscall.EPERM)
-	case name == trashName || revisionName.MatchString(name):
+	case name == trashName || revisionName().MatchString(name):
 		return fmt.Errorf("create %s: the name stands for something else: %w", name, syscall.EPERM)
 	}
 	f.tree.mu.Lock()

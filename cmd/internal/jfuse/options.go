@@ -1,4 +1,4 @@
-package main
+package jfuse
 
 import (
 	"crypto/sha256"

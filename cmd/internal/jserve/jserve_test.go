@@ -1,4 +1,4 @@
-package main
+package jserve
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ const beMain = "JSERVE_TEST_MAIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(beMain) != "" {
-		main()
+		os.Exit(Main())
 	}
 	os.Exit(m.Run())
 }

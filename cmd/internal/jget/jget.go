@@ -1,0 +1,186 @@
+// Package jget fetches from the service what a listing or a plan says.
+//
+// Usage:
+//
+//	jls REMOTE | jget -C DIR
+//	jdiff --dest REMOTE --reverse < tree.ndjson | jget -C DIR
+//	jget -C DIR REMOTE…
+//	jget -o FILE REMOTE
+//
+// Each record leaves when it has been dealt with, with what became of it. A file
+// appears under its name when it is whole, checked against its MD5.
+package jget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"jottatools/lib/command"
+	"jottatools/lib/connect"
+	"jottatools/lib/jfs"
+	"jottatools/lib/list"
+	"jottatools/lib/record"
+	"jottatools/lib/transfer"
+)
+
+const long = `Fetches the files and folders that jls lists, or those that jdiff --reverse says
+differ, and puts them into DIR. With arguments, it is as if jls listed them. A
+record with the number of a revision gets that revision.
+
+A large file comes over up to three connections, as far as --jobs leaves them.
+
+A file is fetched into one beside it whose name begins with .jget-, checked
+against its MD5, given its time of modification, and only then its name. After a
+broken connection, or kill -9, it goes on where it was; what is left of a run that
+is never repeated can be deleted, and jwalk ignores it. When jget has come to its end,
+what it fetched is on the disk, not only in memory.
+
+From a listing, what is there already with the size and time of the stored file
+counts as the same, and if only the time differs the file is read to find out.
+(jdiff --reverse compares contents.) A file that is newer than the stored one is
+left alone, with the status "skipped" and the reason "newer", and jget exits 6;
+with --overwrite it is replaced. A folder or a symbolic link in the way of a file,
+or the reverse, is an error of that entry. Nothing is ever deleted.
+
+The service keeps no permissions, no fractions of seconds, no times of folders and
+no symbolic links. With --metadata they come from a stream that was saved with
+"jwalk DIR | jhash > FILE": permissions and times of files whose content is the
+same, of folders, and links.
+
+Nothing is put outside of DIR, whatever names the service has or symbolic links
+are in DIR: links in the way are not followed.
+
+With -o, one file goes into FILE, or with - to standard output.
+
+With --dry-run nothing is fetched, nor the service or DIR looked at. What would be
+done leaves with the status "skipped".`
+
+const example = `  jls /Jotta/Archive/photos | jget -C ~/photos
+  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --reverse |
+      jget -C ~/photos
+  jls --at 2026-01-31T12:00 /Jotta/Archive/photos | jget -C ~/photos-then
+  jls /Jotta/Archive/nas | jget -C /srv --metadata nas.ndjson.zst
+  jget -C ~/music /Jotta/Archive/music/bach /Jotta/Archive/music/pärt
+  jget -o - /Jotta/Archive/db.sql | psql db`
+
+type options struct {
+	transfer.DownloadOptions
+	dir, output, metadata string
+	tps                   float64
+	timeout               time.Duration
+}
+
+// Main runs the program, and returns its exit code.
+func Main() int {
+	cmd := command.New("jget", "fetch what a listing or a plan says, in parallel")
+	cmd.Args, cmd.Long, cmd.Example = "[REMOTE…]", long, example
+	var o options
+	f := cmd.Flags()
+	f.StringVarP(&o.dir, "directory", "C", ".", "put everything into `DIR`")
+	f.StringVarP(&o.output, "output", "o", "", "fetch one file into `FILE`, or with - to standard output")
+	f.StringVar(&o.metadata, "metadata", "", "restore modes, exact times and symbolic links from `FILE`, a saved stream")
+	f.BoolVar(&o.Overwrite, "overwrite", false, "replace local files that are newer than what is stored")
+	command.JobsVar(f, &o.Jobs, 6, "fetch over at most `N` connections at once")
+	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "fetch at most `RATE` bytes a second: 512k, or a timetable")
+	command.TPSVar(f, &o.tps)
+	command.TimeoutVar(f, &o.timeout)
+	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "fetch nothing; mark what would be done as skipped")
+	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })
+}
+
+func run(ctx context.Context, env *command.Env, o options) error {
+	switch {
+	case o.output != "" && len(env.Args) != 1:
+		return command.Usagef("-o takes one file; give one REMOTE")
+	case o.output == "-" && (o.DryRun || o.metadata != ""):
+		return command.Usagef("-o - writes content and nothing else; leave --dry-run and --metadata out")
+	}
+	tops, err := list.Tops(env.Args)
+	if err != nil {
+		return command.Usagef("%v", err)
+	}
+	if fi, err := os.Stat(o.dir); err == nil && !fi.IsDir() {
+		return command.Usagef("-C %s: it is not a folder", o.dir)
+	}
+	var cut error // of the metadata
+	if o.metadata != "" {
+		sorted, whole, err := saved(env, o.metadata)
+		if err != nil {
+			return err
+		}
+		cut = whole
+		defer sorted.Close()
+		o.Metadata = sorted.Sorted
+	}
+	var client *jfs.Client
+	if !o.DryRun || len(tops) > 0 {
+		if client, err = connect.Within(env, o.tps, o.timeout); err != nil {
+			return err
+		}
+	}
+	progress := env.Progress()
+	o.Warn = func(message string) { env.Errorf("%s", message) }
+	if o.output == "-" {
+		return transfer.NewReceiver(client, o.Jobs, o.Bandwidth).Fetch(ctx, tops[0].Remote, env.Stdout, func(int64) {})
+	}
+	wait := func() error { return nil }
+	if len(tops) > 0 {
+		env.Stdin, wait = list.Stream(func(emit list.Emit) error { return o.named(ctx, client, tops, emit) })
+	}
+	if o.output != "" {
+		o.dir = filepath.Dir(o.output)
+	}
+	o.Expect, o.Progress, o.NoMore = progress.Expect, progress.Add, progress.ExpectNoMore
+	var kept *transfer.KeptError
+	err = env.Filter(func(in *record.Reader, out *record.Writer) error {
+		err := transfer.Download(ctx, in, out, client, o.dir, o.DownloadOptions)
+		if errors.As(err, &kept) {
+			err = nil
+		}
+		if o.Metadata != nil { // that of entries whose content is the same may differ
+			err = errors.Join(err, in.LeftOut())
+		}
+		return errors.Join(err, wait())
+	})
+	if kept != nil {
+		err = errors.Join(err, command.Exit(command.ExitLimit, kept))
+	}
+	return errors.Join(err, cut)
+}
+
+// named lists what the arguments name.
+func (o *options) named(ctx context.Context, client *jfs.Client, tops []list.Top, emit list.Emit) error {
+	if o.output == "" {
+		return list.All(ctx, client, tops, list.Options{Warn: o.Warn}, emit)
+	}
+	rec, err := list.File(ctx, client, tops[0].Remote, filepath.Base(o.output))
+	if err != nil {
+		return err
+	}
+	return emit(rec)
+}
+
+// saved reads a saved stream into tree order. One that is not whole is used as far
+// as it goes, and cut says so; one without any record is none.
+func saved(env *command.Env, name string) (sorted *record.Sorter, cut, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, command.Usagef("--metadata: %v", err)
+	}
+	defer f.Close()
+	in := env.Reader(f)
+	records := 0
+	sorted, err = record.Sort(in, func(*record.Record) bool { records++; return true })
+	whole := errors.Join(in.Whole(), in.LeftOut())
+	switch {
+	case err != nil || whole == nil:
+		return sorted, nil, err
+	case records == 0:
+		return nil, nil, fmt.Errorf("--metadata %s: %w; nothing is fetched without a stream that jwalk has written", name, whole)
+	}
+	return sorted, fmt.Errorf("--metadata %s: %w; it was used as far as it goes", name, whole), nil
+}

@@ -1,0 +1,111 @@
+// Package jlogin logs an account in and out, and shows who is logged in.
+//
+// Usage:
+//
+//	jlogin [--profile NAME] [--token-file FILE]
+//	jlogin --service NAME [--profile NAME]
+//	jlogin status | list | logout | renew
+//
+// A login is kept as one private file a profile, which all programs share.
+package jlogin
+
+import (
+	"context"
+
+	"jottatools/lib/command"
+	"jottatools/lib/config"
+	"jottatools/lib/connect"
+)
+
+const long = `Logs an account in, for all programs of the toolkit, until it is logged out.
+
+Make a personal login token at https://www.jottacloud.com/web/secure, and paste it
+when jlogin asks for it; it is not shown. Or give it on standard input, or in a file
+with --token-file. It is good for one login, and is never taken from the command line,
+where others can see it.
+
+With --service, the login is made in a browser instead, as the services under other
+names need it; jlogin prints the address to open. On a machine without a browser, open
+it anywhere else and paste the address that the browser is sent to in the end, which
+it cannot open: http://localhost:… The services are:
+
+    jottacloud elgiganten_dk elgiganten_se elkjop elko gigantti letsgo
+    mediamarkt onlime phonero tele2 telia_no telia_se
+
+"jlogin status" says who is logged in, how much space is used, and for how long the
+current token is good; it asks the service. "jlogin list" lists the profiles and asks
+nobody. "jlogin logout" ends the login at the service and forgets it. "jlogin renew"
+renews the token ahead of time; the programs do so by themselves.
+
+Logins of other machines go on: the service offers no program a way to end them. To end
+one that was lost or stolen, open https://www.jottacloud.com/web/secure and remove it
+from "My logged in devices"; what it has in hand is good for up to another hour.
+
+A profile is a name for a login, for those who have several: --profile or
+JOTTA_PROFILE chooses one, for all programs.
+
+Without a login, the programs take a name and a password from JOTTACLOUD_USERNAME and
+JOTTACLOUD_PASSWORD, which go before a login, or from ~/.netrc, which comes after it.
+Jottacloud itself takes no passwords any more, or at best from accounts without
+two-factor login; they are for a server of your own, such as jserve.
+
+With JOTTA_ENDPOINT, the login is one at that server, and is for that server only.`
+
+const example = `  jlogin                                   # asks for a login token
+  jlogin --profile work < token.txt
+  jlogin --service telia_no
+  jlogin status --json | jq .left
+  jottasync --profile work ~/papers`
+
+// options are the flags.
+type options struct {
+	service, profile, tokenFile string
+	json, force                 bool
+	generation                  int64
+
+	config.Settings
+}
+
+// Main runs the program, and returns its exit code.
+func Main() int {
+	cmd := command.New("jlogin", "log an account in and out, and show who is logged in")
+	cmd.Long, cmd.Example = long, example
+	cmd.Args, cmd.Verbs = "[status | list | logout | renew]", []string{"status", "list", "logout", "renew"}
+	cmd.Alone = true
+	var o options
+	f := cmd.Flags()
+	f.StringVar(&o.service, "service", "", "log in at the service `NAME`, in a browser")
+	f.StringVar(&o.profile, "profile", "", "the `NAME` of the login (default: JOTTA_PROFILE, or \"default\")")
+	f.StringVar(&o.tokenFile, "token-file", "", "read the login token from `FILE`")
+	f.BoolVar(&o.json, "json", false, "with status and list: write JSON")
+	f.BoolVar(&o.force, "force", false, "with logout: forget the login even if the service cannot be told")
+	f.Int64Var(&o.generation, "generation", -1, "with renew: only if the login has been renewed `N` times so far")
+	if err := f.MarkHidden("generation"); err != nil {
+		panic(err) // it is declared above
+	}
+	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })
+}
+
+// verbs are what jlogin does besides logging in.
+var verbs = map[string]func(ctx context.Context, env *command.Env, o options) error{
+	"status": status, "list": list, "logout": logout, "renew": renew,
+}
+
+func run(ctx context.Context, env *command.Env, o options) (err error) {
+	if o.Settings, err = connect.Settings(o.profile); err != nil {
+		return err
+	}
+	switch len(env.Args) {
+	case 0:
+		return login(ctx, env, o)
+	case 1:
+		if verb := verbs[env.Args[0]]; verb != nil {
+			if o.service != "" || o.tokenFile != "" {
+				return command.Usagef("--service and --token-file are for logging in, not for jlogin %s", env.Args[0])
+			}
+			return verb(ctx, env, o)
+		}
+	}
+	// The argument is not shown: it may be a token.
+	return command.Usagef("jlogin knows status, list, logout and renew; it takes no token on the command line, where others can see it")
+}
