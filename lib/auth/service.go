@@ -22,7 +22,7 @@ const tokenPage = "https://www.jottacloud.com/web/secure"
 var (
 	loginScopes   = []string{"openid", "offline_access"}
 	defaultScopes = []string{"openid", "jotta-default", "offline_access"}
-	plainScopes   = []string{"openid", "offline_access"} // two brands refuse jotta-default, and the client desktop
+	plainScopes   = []string{"openid", "offline_access"} // some brands refuse jotta-default (docs/protocol.md, section 4.5)
 )
 
 // Services are the brands there are, as of 2026.
@@ -30,8 +30,8 @@ var Services = []Service{
 	{"jottacloud", "Jottacloud", "id.jottacloud.com", "jottacloud", "desktop", defaultScopes},
 	{"elgiganten_dk", "Elgiganten Cloud (Denmark)", "cloud.elgiganten.dk", "elgiganten", "desktop", defaultScopes},
 	{"elgiganten_se", "Elgiganten Cloud (Sweden)", "cloud.elgiganten.se", "elgiganten", "desktop", defaultScopes},
-	{"elkjop", "Elkjøp Cloud (Norway)", "cloud.elkjop.no", "elkjop", "desktop", defaultScopes},
-	{"elko", "ELKO Cloud (Iceland)", "cloud.elko.is", "elko", "desktop", defaultScopes},
+	{"elkjop", "Elkjøp Cloud (Norway)", "cloud.elkjop.no", "elkjop", "desktop", plainScopes},
+	{"elko", "ELKO Cloud (Iceland)", "cloud.elko.is", "elko", "desktop", plainScopes},
 	{"gigantti", "Gigantti Cloud (Finland)", "cloud.gigantti.fi", "gigantti", "desktop", defaultScopes},
 	{"letsgo", "Let's Go Cloud (Germany)", "letsgo.jotta.cloud", "letsgo", "desktop-win", plainScopes},
 	{"mediamarkt", "MediaMarkt Cloud", "mediamarkt.jottacloud.com", "mediamarkt", "desktop", defaultScopes},

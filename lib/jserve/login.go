@@ -22,18 +22,19 @@ import (
 // realms are the brands of the service, by the name in the path of their login
 // (docs/protocol.md, section 4.5).
 var realms = map[string]struct {
-	domain string
-	plain  bool // knows neither the scope jotta-default nor the client desktop, but desktop-win
+	domain    string
+	plain     bool // does not know the scope jotta-default
+	noDesktop bool // knows the client desktop-win, but not desktop
 }{
 	"jottacloud": {domain: "id.jottacloud.com"},
 	"elgiganten": {domain: "cloud.elgiganten.dk"}, // and cloud.elgiganten.se
-	"elkjop":     {domain: "cloud.elkjop.no"},
-	"elko":       {domain: "cloud.elko.is"},
+	"elkjop":     {domain: "cloud.elkjop.no", plain: true},
+	"elko":       {domain: "cloud.elko.is", plain: true},
 	"gigantti":   {domain: "cloud.gigantti.fi"},
-	"letsgo":     {domain: "letsgo.jotta.cloud", plain: true},
+	"letsgo":     {domain: "letsgo.jotta.cloud", plain: true, noDesktop: true},
 	"mediamarkt": {domain: "mediamarkt.jottacloud.com"},
 	"onlime_wl":  {domain: "cloud-auth.onlime.dk"},
-	"phonero":    {domain: "sky.phonero.no", plain: true},
+	"phonero":    {domain: "sky.phonero.no", plain: true, noDesktop: true},
 	"comhem":     {domain: "mittcloud-auth.tele2.se"},
 	"get":        {domain: "sky-auth.telia.no"},
 	"telia_se":   {domain: "cloud-auth.telia.se"},
@@ -75,7 +76,7 @@ var clients = []string{"jottacli", "desktop", "desktop-win"}
 
 // knowsClient tells whether a realm lets a client log in.
 func knowsClient(realm, client string) bool {
-	return slices.Contains(clients, client) && !(realms[realm].plain && client == "desktop")
+	return slices.Contains(clients, client) && !(realms[realm].noDesktop && client == "desktop")
 }
 
 // knownScopes are what clients may ask for; all get the same.

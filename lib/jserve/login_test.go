@@ -743,6 +743,9 @@ func TestRealms(t *testing.T) {
 	w.oauthFails(w.form("/auth/realms/phonero/protocol/openid-connect/token", "jottacli", form), 401, "invalid_grant", "Invalid user credentials")
 	form.Set("scope", "openid jotta-default")
 	w.oauthFails(w.form("/auth/realms/phonero/protocol/openid-connect/token", "jottacli", form), 400, "invalid_scope", "")
+	for _, realm := range []string{"elkjop", "elko"} {
+		w.oauthFails(w.form("/auth/realms/"+realm+"/protocol/openid-connect/token", "desktop", form), 400, "invalid_scope", "")
+	}
 	form.Set("scope", "offline_access%20openid") // encoded twice
 	w.form(tokenPath, "jottacli", form).tokens(t)
 }
