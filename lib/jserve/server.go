@@ -160,8 +160,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
+		Protocols:         new(http.Protocols),
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}
+	hs.Protocols.SetHTTP1(true) // and not HTTP/2, until the server that Go has for it is mended
 	served := make(chan error, 1)
 	go func() { served <- hs.Serve(ln) }()
 	select {

@@ -71,8 +71,10 @@ func Serve(ctx context.Context, ln net.Listener, cfg Config) error {
 	for i, handler := range handlers {
 		servers[i] = &http.Server{
 			Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-			ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+			Protocols: new(http.Protocols),
+			ErrorLog:  slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 		}
+		servers[i].Protocols.SetHTTP1(true) // and not HTTP/2, until the server that Go has for it is mended
 		go func() { served <- servers[i].Serve(listeners[i]) }()
 	}
 	var failed error
