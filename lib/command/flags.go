@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -73,6 +74,13 @@ func (j *jobs) Set(text string) error {
 func JobsVar(f *pflag.FlagSet, p *int, n int, usage string) {
 	*p = n
 	f.VarP((*jobs)(p), "jobs", "j", usage)
+}
+
+// JobsPerProcessorVar declares --jobs with a default of n for each processor of the
+// machine. Help and man page say so, and are the same on all machines.
+func JobsPerProcessorVar(f *pflag.FlagSet, p *int, n int, usage string) {
+	JobsVar(f, p, n*runtime.NumCPU(), usage)
+	f.Lookup("jobs").DefValue = fmt.Sprintf("%d for each processor", n)
 }
 
 // perSecond is a flag value: how many requests a second; 0 is no limit.

@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"runtime"
 
 	"jottatools/lib/command"
 	"jottatools/lib/digest"
@@ -84,7 +83,7 @@ func Main() int {
 	cmd.Long, cmd.Example = long, example
 	var o digest.Options
 	f := cmd.Flags()
-	command.JobsVar(f, &o.Jobs, 2*runtime.NumCPU(), "read at most `N` files at once")
+	command.JobsPerProcessorVar(f, &o.Jobs, 2, "read at most `N` files at once")
 	f.StringVar(&o.Cache, "cache", "", "keep digests in `FILE` from run to run")
 	f.BoolVar(&o.Fresh, "fresh", false, "read every file, and compare it with the cache")
 	again := f.String("again", "", "read the files whose paths are in `FILE`, each with a NUL byte after it, whatever the cache says")

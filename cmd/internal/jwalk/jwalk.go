@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"runtime"
 
 	"jottatools/lib/command"
 	"jottatools/lib/record"
@@ -95,7 +94,7 @@ func Main() int {
 	f.DurationVar(&o.MinAge, "min-age", 0, "leave out files modified less than `TIME` ago, such as 10m or 24h")
 	f.BoolVar(&o.hidden, "hidden", true, "list entries with names that begin with a dot; --hidden=false leaves them out")
 	f.BoolVarP(&o.Follow, "follow", "L", false, "list what symbolic links lead to in their place")
-	command.JobsVar(f, &o.Jobs, 2*runtime.NumCPU(), "read at most `N` folders at once")
+	command.JobsPerProcessorVar(f, &o.Jobs, 2, "read at most `N` folders at once")
 	f.Var(ruleFlag{"FILE", o.setFilesFrom}, "files-from", "list only the files that `FILE` (-: standard input) names, one a line, by their paths in DIR, and folders with all in them")
 	f.BoolVar(&o.from0, "from0", false, "take the names in --files-from to end in NUL bytes, as those of find -print0 do")
 	f.Var(ruleFlag{"FILE", o.readMounts}, "mounts", "report an error for each folder named in `FILE` that is no mount point now; FILE has the paths in DIR of those that were at the last run, each ended by a NUL byte")
