@@ -89,6 +89,8 @@ func jobs() []job {
 		mountWrite(30 * time.Millisecond),
 		mountRemove(0),
 		mountRemove(30 * time.Millisecond),
+		start("jwalk"),
+		start("jput"),
 	}
 }
 
