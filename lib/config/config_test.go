@@ -69,3 +69,23 @@ service = "tele2"
 		t.Errorf("Path() = %s", got)
 	}
 }
+
+// TestExample holds that the example is a configuration.
+func TestExample(t *testing.T) {
+	text, err := os.ReadFile(filepath.FromSlash("../../docs/examples/config.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "jottatools"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "jottatools", "config.toml"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"XDG_CONFIG_HOME": dir}
+	got, err := load("", func(name string) string { return env[name] })
+	if want := (Settings{Profile: "nas", Service: "telia_no"}); err != nil || got != want {
+		t.Errorf("load() = %+v, %v, want %+v", got, err, want)
+	}
+}
