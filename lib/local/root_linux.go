@@ -21,10 +21,7 @@ func openBeneath(dir int, path string, flags int) (int, error) {
 		path = "."
 	}
 	for !noOpenat2.Load() {
-		fd, err := unix.Openat2(dir, path, &unix.OpenHow{
-			Flags:   uint64(flags | unix.O_CLOEXEC),
-			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
-		})
+		fd, err := unix.Openat2(dir, path, &unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
 		switch err {
 		case unix.EINTR:
 			continue

@@ -28,24 +28,31 @@ type known struct {
 const maxRoots = 100
 
 // Note remembers what root is like, if it is not known yet. Root may be empty.
-func (r *Roots) Note(root string) {
+func (r *Roots) Note(root string) { r.note(root) }
+
+// note returns the open folder, nil if it is not known now either.
+func (r *Roots) note(root string) *Root {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, known := r.known[root]; known || root == "" || len(r.known) >= maxRoots {
-		return
+	if k, ok := r.known[root]; ok {
+		return k.Root
+	}
+	if root == "" || len(r.known) >= maxRoots {
+		return nil
 	}
 	info, err := Stat(root)
 	if err != nil {
-		return
+		return nil
 	}
 	dir, err := OpenRoot(root)
 	if err != nil {
-		return
+		return nil
 	}
 	if r.known == nil {
 		r.known = map[string]known{}
 	}
 	r.known[root] = known{dir, info}
+	return dir
 }
 
 // Close lets go of the folders.
@@ -86,10 +93,7 @@ func open[F Content](r *Roots, rec *record.Record, beneath func(*Root, string) (
 		}
 		return f, fi, nil
 	}
-	r.Note(rec.Root)
-	r.mu.Lock()
-	root := r.known[rec.Root].Root
-	r.mu.Unlock()
+	root := r.note(rec.Root)
 	if root == nil {
 		if root, err = OpenRoot(rec.Root); err != nil {
 			return f, nil, err
