@@ -127,8 +127,8 @@ func (m *moving) run(t *testing.T) {
 	case "before sending":
 		m.move(t)
 	case "while sending":
-		// Every connection breaks in the middle; before the rest is sent, it happens.
-		m.faults(t, fmt.Sprintf("upload:cut-in=100000:times=%d", len(moves)))
+		// Every connection breaks in the middle; before the rest can be sent, it happens.
+		m.faults(t, fmt.Sprintf("upload:cut-in=100000:times=%d,upload:503", len(moves)))
 		defer m.faults(t, "")
 	}
 	put := m.command(`jput -j99 <"$0.plan" >"$0.done"`)
@@ -138,6 +138,7 @@ func (m *moving) run(t *testing.T) {
 	if m.when == "while sending" {
 		m.awaitHits(t, len(moves))
 		m.move(t)
+		m.faults(t, "")
 	}
 	if put.Wait(); put.ProcessState.ExitCode() != 1 { // one cannot be read, or is not what was hashed
 		t.Errorf("jput: %v, want exit code 1", put.ProcessState)
