@@ -22,8 +22,8 @@ import (
 // of both, or else byte by byte. The second of two that differ gets an error.
 //
 // Duplicates are common and collisions are not. So nothing is computed but a fingerprint
-// of files that are read in one go, which costs next to nothing; and what is only known
-// from the cache is not looked at in a run that reads no file.
+// of small files, which is cheap and spares reading them again; and what is only known from
+// the cache is not looked at in a run that reads no file.
 
 // twins knows the files that have been met, by MD5 and size: the first of each. It is not
 // safe for concurrent use.
@@ -59,6 +59,10 @@ const (
 	// unnoted in a slot stands for all entries of the cache whose MD5 begins with the key.
 	// They get notes once one of them is asked for.
 	unnoted = 1<<32 - 1
+
+	// printSize is the size up to which files get a fingerprint, in bytes: most duplicates
+	// are smaller, and most content is in files that are larger.
+	printSize = 16 << 10
 
 	firstSlots  = 1 << 10
 	maxSlots    = 1 << 20 // 8 MiB

@@ -173,7 +173,7 @@ func (l *lane) end(seed maphash.Seed) error {
 		return errChanging
 	}
 	l.result.state = l.before
-	if l.total == int64(len(l.rest)) { // it was read in one go
+	if l.total <= printSize && l.total == int64(len(l.rest)) {
 		l.result.print = maphash.Bytes(seed, l.rest)
 	}
 	l.rest = md5lanes.Pad(l.rest, l.total)
