@@ -31,11 +31,14 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		build := exec.Command("go", "build", "-race", "-o", dir+"/", "../cmd/...")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "build the programs:", err)
-			return 1
+		// All programs are one: that takes a sixth of the time to link.
+		for _, args := range [][]string{{"go", "build", "-race", "-o", dir + "/", "../cmd/jotta"}, {filepath.Join(dir, "jotta"), "--install", dir}} {
+			build := exec.Command(args[0], args[1:]...)
+			build.Stderr = os.Stderr
+			if err := build.Run(); err != nil {
+				fmt.Fprintln(os.Stderr, "build the programs:", err)
+				return 1
+			}
 		}
 		bin = dir
 		return m.Run()
