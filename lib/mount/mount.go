@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"time"
@@ -86,9 +87,9 @@ func serve(dir string, root fs.InodeEmbedder, options *fs.Options) (*fuse.Server
 	return server, err
 }
 
-// CheckDir says whether something can be mounted at dir. What a mount that has died
-// left there is taken away.
-func CheckDir(dir string) error {
+// CheckDir says whether something can be mounted at dir, which has to be empty unless
+// nonEmpty is set. What a mount that has died left there is taken away.
+func CheckDir(dir string, nonEmpty bool) error {
 	// The system may remember what the folder was like, but not how full it is.
 	for isDead(dir) {
 		if err := lazy(dir); err != nil {
@@ -96,10 +97,23 @@ func CheckDir(dir string) error {
 		}
 	}
 	fi, err := os.Stat(dir)
-	if err == nil && !fi.IsDir() {
-		err = fmt.Errorf("%s is not a folder", dir)
+	switch {
+	case err != nil:
+		return err
+	case !fi.IsDir():
+		return fmt.Errorf("%s is not a folder", dir)
+	case nonEmpty:
+		return nil
 	}
-	return err
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if names, err := f.Readdirnames(1); len(names) > 0 || err != io.EOF {
+		return fmt.Errorf("%s is not empty (or a mount already), and what is in it could not be seen; name an empty folder, or say -o nonempty", dir)
+	}
+	return nil
 }
 
 func newFileSystem(service Service, o Options) (*fileSystem, *spool.Found, error) {

@@ -16,7 +16,7 @@ var errUnsupported = errors.New("mounting is not supported on this system; jfuse
 func Mount(Service, Options) (*Mounted, error) { return nil, errUnsupported }
 
 // CheckDir fails, too.
-func CheckDir(string) error { return errUnsupported }
+func CheckDir(string, bool) error { return errUnsupported }
 
 // Mounted is a mount.
 type Mounted struct{}

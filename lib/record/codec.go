@@ -82,6 +82,7 @@ func (raw *rawNames) apply(r *Record) error {
 	return nil
 }
 
+// member takes one member of the line.
 func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 	switch key {
 	case "kind":
@@ -95,8 +96,8 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 	case "path_raw":
 		raw.path, err = text[string](value)
 	case "size":
-		r.Size, err = number(value)
-		if err == nil && r.Size < 0 {
+		err = set(&r.Size, value, number)
+		if err == nil && r.Size < 0 && value != "null" {
 			err = errors.New("is negative")
 		}
 	case "mtime":
@@ -104,9 +105,9 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 	case "mode":
 		r.Mode, err = text[string](value)
 	case "ino":
-		r.Ino, err = natural(value)
+		err = set(&r.Ino, value, natural)
 	case "dev":
-		r.Dev, err = natural(value)
+		err = set(&r.Dev, value, natural)
 	case "ctime":
 		r.CTime, err = timestamp(value)
 	case "btime":
@@ -118,19 +119,19 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 	case "md5":
 		r.MD5, err = digest(value)
 	case "ignored":
-		r.Ignored, err = boolean(value)
+		err = set(&r.Ignored, value, boolean)
 	case "mount":
-		r.Mount, err = boolean(value)
+		err = set(&r.Mount, value, boolean)
 	case "followed":
-		r.Followed, err = boolean(value)
+		err = set(&r.Followed, value, boolean)
 	case "fresh":
-		r.Fresh, err = boolean(value)
+		err = set(&r.Fresh, value, boolean)
 	case "kept":
-		r.Kept, err = boolean(value)
+		err = set(&r.Kept, value, boolean)
 	case "state":
 		r.State, err = text[string](value)
 	case "revision":
-		r.Revision, err = number(value)
+		err = set(&r.Revision, value, number)
 	case "uploaded":
 		r.Uploaded, err = timestamp(value)
 	case "deleted":
@@ -151,14 +152,8 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 		r.Reason, err = text[Reason](value)
 	case "status":
 		r.Status, err = text[Status](value)
-	case "sent":
-		r.transfer().Sent, err = number(value)
-	case "resumed_at":
-		r.transfer().ResumedAt, err = number(value)
-	case "ms":
-		var ms int64
-		ms, err = number(value)
-		r.transfer().Took = time.Duration(ms) * time.Millisecond
+	case "sent", "resumed_at", "ms":
+		err = r.transferMember(key, value)
 	case "error":
 		r.Error, err = decodeError(value)
 	default:
@@ -169,6 +164,40 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 		return fmt.Errorf("%q %w", key, err)
 	}
 	return nil
+}
+
+// set sets a field from a member. One that is null is not there: programs that keep
+// records in columns write so what a record lacks. Numbers may be text, since many
+// programs that know no whole numbers beyond 2^53 (or 2^63) leave only text as it is.
+func set[T any](field *T, value string, parse func(string) (T, error)) error {
+	if value == "null" {
+		return nil
+	}
+	if inner := strings.Trim(value, `"`); len(inner) == len(value)-2 && inner != "" && strings.Trim(inner, "0123456789") == "" {
+		value = inner
+	}
+	v, err := parse(value)
+	if err == nil {
+		*field = v
+	}
+	return err
+}
+
+func (r *Record) transferMember(key, value string) (err error) {
+	if value == "null" {
+		return nil
+	}
+	t := r.transfer()
+	switch key {
+	case "sent":
+		return set(&t.Sent, value, number)
+	case "resumed_at":
+		return set(&t.ResumedAt, value, number)
+	}
+	ms := int64(0)
+	err = set(&ms, value, number)
+	t.Took = time.Duration(ms) * time.Millisecond
+	return err
 }
 
 func (r *Record) transfer() *Transfer {

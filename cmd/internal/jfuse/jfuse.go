@@ -53,7 +53,8 @@ Attributes: user.jotta.md5, .state, .revision and .publicurl; setting the last o
 shares the file (setfattr -n user.jotta.publicurl -v 1 FILE).
 
 Options after -o are those of mount(8), or flags without their dashes:
--o allow_other,uid=1000,cache-size=1G. In /etc/fstab, with mount.fuse.jfuse in /sbin:
+-o allow_other,uid=1000,cache-size=1G. Without -o nonempty, DIR must be empty.
+In /etc/fstab, with mount.fuse.jfuse in /sbin:
   jfuse  /media/jotta  fuse.jfuse  _netdev,allow_other,env=/etc/jfuse.env  0  0
 
 Credentials are found as by the other programs; JOTTA_ENDPOINT names another server.`
@@ -67,6 +68,7 @@ const example = `  jfuse ~/jotta
 type flags struct {
 	mount.Options
 	daemon, json         bool
+	nonEmpty             bool // DIR may hold something
 	o                    []string
 	logFile              string
 	cacheDir, spoolDir   string
@@ -154,7 +156,7 @@ func run(ctx context.Context, env *command.Env, o *flags) error {
 
 // check completes the options of the mount.
 func (o *flags) check(env *command.Env, dir string) error {
-	if err := mount.CheckDir(dir); err != nil {
+	if err := mount.CheckDir(dir, o.nonEmpty); err != nil {
 		return command.Usagef("%v", err)
 	}
 	var err error

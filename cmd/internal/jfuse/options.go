@@ -46,6 +46,8 @@ func applyOptions(cmd *command.Command, o *flags) ([]string, error) {
 				given = append(given, option)
 			case option == "allow_other":
 				o.AllowOther = true
+			case option == "nonempty":
+				o.nonEmpty = true
 			case option == "debug":
 				o.Debug = true
 			case flag == nil || name == "options" || name == "daemon":
