@@ -63,17 +63,30 @@ func Respell(ctx context.Context, service NameService, p jfs.Path) (as jfs.Path,
 // larger one each name is asked for by itself.
 var maxNames = 5000
 
-// maxFolders is how many folders are remembered.
-const maxFolders = 32
+const (
+	// maxFolders is how many folders are remembered with what is in them.
+	maxFolders = 32
+	// maxFresh is how many are that this run has made, of which there is nothing to
+	// remember: a plan may make all its folders before the first file is stored.
+	maxFresh = 20_000
+)
 
 // names knows which names in a folder would bring something back that is spelled
 // otherwise, from one look at each folder. It is safe for concurrent use.
 type names struct {
 	service Uploader
 
-	mu      sync.Mutex // guards folders
+	mu      sync.Mutex // guards what follows
 	folders map[jfs.Path]*folderNames
+	fresh   map[jfs.Path]bool // folders that are as justMade
 }
+
+// justMade is what is known of a folder that this run has made, with the right spelling.
+var justMade = func() *folderNames {
+	f := &folderNames{ready: make(chan struct{}), fresh: true}
+	close(f.ready)
+	return f
+}()
 
 // folderNames is what is known of one folder.
 type folderNames struct {
@@ -88,7 +101,7 @@ type folderNames struct {
 }
 
 func newNames(service Uploader) *names {
-	return &names{service: service, folders: map[jfs.Path]*folderNames{}}
+	return &names{service: service, folders: map[jfs.Path]*folderNames{}, fresh: map[jfs.Path]bool{}}
 }
 
 // prior is what is known of a place before something is stored there.
@@ -130,17 +143,19 @@ func (n *names) settle(ctx context.Context, p jfs.Path, before prior) (as jfs.Pa
 
 // made notes that the folder at p was made by this run, or brought back.
 func (n *names) made(p, as jfs.Path, before prior) {
-	f := &folderNames{ready: make(chan struct{}), fresh: before.absent, each: !before.absent}
-	if as != p {
-		f.as = as
-	}
-	if !f.fresh && f.as == "" {
-		return // it may hold anything: folder looks, if it is asked for
-	}
-	close(f.ready)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.remember(p, f)
+	switch {
+	case as != p:
+		f := &folderNames{ready: make(chan struct{}), as: as, fresh: before.absent, each: !before.absent}
+		close(f.ready)
+		n.remember(p, f)
+	case before.absent:
+		if len(n.fresh) >= maxFresh {
+			clear(n.fresh) // they are looked at again
+		}
+		n.fresh[p] = true
+	} // else it may hold anything: folder looks, if it is asked for
 }
 
 // remember keeps what is known of a folder. The mu is held.
@@ -159,6 +174,10 @@ func (n *names) remember(dir jfs.Path, f *folderNames) {
 // folder returns what is known of a folder, and asks the service if that is nothing.
 func (n *names) folder(ctx context.Context, dir jfs.Path) (*folderNames, error) {
 	n.mu.Lock()
+	if n.fresh[dir] {
+		n.mu.Unlock()
+		return justMade, nil
+	}
 	f, known := n.folders[dir]
 	if !known {
 		f = &folderNames{ready: make(chan struct{})}

@@ -169,12 +169,12 @@ func TestSpellingCosts(t *testing.T) {
 	client, line := watched(t)
 	d := newTree(t)
 	plan := func(text string) (all []*record.Record) {
-		for i := range 20 {
+		for i := range 100 {
 			dir := fmt.Sprintf("d%d", i)
 			if text == "first" {
 				all = append(all, mkdir(dir))
 			}
-			for j := range 10 {
+			for j := range 2 {
 				all = append(all, d.write(t, fmt.Sprintf("%s/%s%d", dir, text, j), "empty"))
 			}
 		}
@@ -190,8 +190,8 @@ func TestSpellingCosts(t *testing.T) {
 	if got := looks(plan("first")); got > 4 { // the account, the folder, the mount point
 		t.Errorf("%d looks for a new tree", got)
 	}
-	if got := looks(plan("second")); got > 21 {
-		t.Errorf("%d looks for new files in 20 folders", got)
+	if got := looks(plan("second")); got > 101 {
+		t.Errorf("%d looks for new files in 100 folders", got)
 	}
 }
 
