@@ -101,7 +101,7 @@ func BenchmarkMark(b *testing.B) {
 	c.close(true)
 	b.ReportAllocs()
 	for b.Loop() {
-		t := twins{cache: name, limit: maxSlots}
+		t := collisions{cache: name, limit: maxSlots}
 		t.mark()
 	}
 	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "records/s")

@@ -92,9 +92,10 @@ type lineOutput interface{ PassLine([]byte) error }
 // that is no failure. One that cannot be read leaves with status failed, reason
 // unreadable and an error. So does, with the class corrupt, one whose content has changed
 // without a trace of anybody writing to it, and, with the class collision, one that has the
-// MD5 and size of another file but not its content (see twins.go). If a file is no longer what its record says,
-// the record is brought up to date with what was hashed. A record is marked fresh if its
-// file was read and the cache had no entry of the same size and mtime to compare it with.
+// MD5 and size of another file but not its content (see collisions.go). If a file is no
+// longer what its record says, the record is brought up to date with what was hashed. A
+// record is marked fresh if its file was read and the cache had no entry of the same size
+// and mtime to compare it with.
 //
 // The error is that of out, that of holding back records on disk, one of the class
 // vanished if the folder that the files are in is gone, or the context's cause. In the
@@ -113,10 +114,10 @@ func records(ctx context.Context, out Output, in *record.Reader, opts Options, h
 	if opts.Cache != "" {
 		r.cache = openCache(opts)
 	}
-	r.twins = &twins{warn: opts.Warn, roots: &h.roots, limit: maxSlots}
-	defer r.twins.close()
+	r.collisions = &collisions{warn: opts.Warn, roots: &h.roots, limit: maxSlots}
+	defer r.collisions.close()
 	if r.cache != nil && !opts.Fresh {
-		r.twins.cache = r.cache.path
+		r.collisions.cache = r.cache.path
 	}
 	h.stop = cancel
 	defer h.roots.Close()
@@ -159,14 +160,14 @@ func (o Options) complete() Options {
 // run is one call of Records. One goroutine, the feeder, reads records and
 // hands them to the queue, whose workers write them in order.
 type run struct {
-	ctx    context.Context // ends when the caller says so or out fails
-	cancel context.CancelCauseFunc
-	out    Output
-	lines  lineOutput // out, if it takes lines
-	opts   Options
-	hasher *hasher
-	cache  *cache // nil without one
-	twins  *twins
+	ctx        context.Context // ends when the caller says so or out fails
+	cancel     context.CancelCauseFunc
+	out        Output
+	lines      lineOutput // out, if it takes lines
+	opts       Options
+	hasher     *hasher
+	cache      *cache // nil without one
+	collisions *collisions
 
 	queue *queue
 
@@ -352,7 +353,7 @@ func (r *run) write(res result) {
 		return
 	}
 	if res.read {
-		if err := r.twins.check(r.ctx, res.rec, res.print); err != nil {
+		if err := r.collisions.check(r.ctx, res.rec, res.print); err != nil {
 			res.rec.MD5, res.rec.Fresh, res.entry = "", false, nil
 			res.rec.Status, res.rec.Reason, res.rec.Error = record.StatusFailed, record.ReasonUnreadable, err
 		}

@@ -133,8 +133,8 @@ func TestCollisionsWithoutRoom(t *testing.T) {
 }
 
 // A table that is full forgets some, and stays as large as it is.
-func TestTwinsAreBounded(t *testing.T) {
-	w := &twins{limit: 1 << 12}
+func TestCollisionsAreBounded(t *testing.T) {
+	w := &collisions{limit: 1 << 12}
 	defer w.close()
 	file := func(i int) note {
 		var b [8]byte

@@ -25,9 +25,9 @@ import (
 // of small files, which is cheap and spares reading them again; and what is only known from
 // the cache is not looked at in a run that reads no file.
 
-// twins knows the files that have been met, by MD5 and size: the first of each. It is not
-// safe for concurrent use.
-type twins struct {
+// collisions finds files that have MD5 and size in common, but not their content. It
+// knows the first file that was met of each MD5 and size. It is not safe for concurrent use.
+type collisions struct {
 	warn  func(format string, args ...any)
 	roots *local.Roots
 	cache string // the file whose entries are known, too; "": none
@@ -88,7 +88,7 @@ func (n *note) record() *record.Record {
 
 // check compares the file of rec, which was just read, with one of the same MD5 and size
 // that was met before. It returns an error if their content is not the same.
-func (t *twins) check(ctx context.Context, rec *record.Record, print uint64) *record.Error {
+func (t *collisions) check(ctx context.Context, rec *record.Record, print uint64) *record.Error {
 	if rec.Size == 0 || t.off {
 		return nil
 	}
@@ -115,7 +115,7 @@ func (t *twins) check(ctx context.Context, rec *record.Record, print uint64) *re
 
 // meet notes a file, and returns the one that it collides with, if any. The error is that
 // of the temporary file.
-func (t *twins) meet(ctx context.Context, n note) (*note, error) {
+func (t *collisions) meet(ctx context.Context, n note) (*note, error) {
 	if !t.marked {
 		t.mark()
 	}
@@ -144,7 +144,7 @@ func (t *twins) meet(ctx context.Context, n note) (*note, error) {
 }
 
 // mark makes a slot for each entry of the cache.
-func (t *twins) mark() {
+func (t *collisions) mark() {
 	t.marked = true
 	t.slots = make([]slot, firstSlots)
 	for n := range t.known(false) {
@@ -155,7 +155,7 @@ func (t *twins) mark() {
 }
 
 // noteKnown makes a note of each entry of the cache, in place of the marks.
-func (t *twins) noteKnown() error {
+func (t *collisions) noteKnown() error {
 	t.noted = true
 	for n := range t.known(true) {
 		at, first, err := t.find(&n)
@@ -171,7 +171,7 @@ func (t *twins) noteKnown() error {
 
 // known returns notes of the entries of the cache that have content, if need be with
 // their names.
-func (t *twins) known(names bool) iter.Seq[note] {
+func (t *collisions) known(names bool) iter.Seq[note] {
 	return func(yield func(note) bool) {
 		if t.cache == "" {
 			return
@@ -221,7 +221,7 @@ func (n *note) fill(rec *record.Record) error {
 
 // home returns the slot of a key: the first with that key, or the free one where it
 // belongs.
-func (t *twins) home(key uint32) int {
+func (t *collisions) home(key uint32) int {
 	mask := len(t.slots) - 1
 	at := int(key) & mask
 	for t.slots[at].at != 0 && t.slots[at].key != key {
@@ -232,7 +232,7 @@ func (t *twins) home(key uint32) int {
 
 // find returns the slot that a file has, or should have. If it is not noted there, first
 // is nil.
-func (t *twins) find(n *note) (at int, first *note, err error) {
+func (t *collisions) find(n *note) (at int, first *note, err error) {
 	mask := len(t.slots) - 1
 	for at = t.home(n.key()); ; at = (at + 1) & mask {
 		s := t.slots[at]
@@ -252,7 +252,7 @@ func (t *twins) find(n *note) (at int, first *note, err error) {
 }
 
 // put notes a file in a slot.
-func (t *twins) put(at int, n *note) error {
+func (t *collisions) put(at int, n *note) error {
 	if len(n.root) >= 1<<16 || len(n.path) >= 1<<16 {
 		return nil
 	}
@@ -280,7 +280,7 @@ func (t *twins) put(at int, n *note) error {
 }
 
 // take fills a slot. When the table is full it makes it larger, up to its limit.
-func (t *twins) take(at int, s slot) {
+func (t *collisions) take(at int, s slot) {
 	if t.slots[at].at == 0 {
 		if t.used >= t.limit/8*7 { // some other content is forgotten
 			at = int(s.key) & (len(t.slots) - 1)
@@ -307,7 +307,7 @@ func (t *twins) take(at int, s slot) {
 	}
 }
 
-func (t *twins) flush() (err error) {
+func (t *collisions) flush() (err error) {
 	if t.file == nil {
 		if t.file, err = os.CreateTemp("", "jottatools-*.notes"); err != nil {
 			return err
@@ -324,7 +324,7 @@ func (t *twins) flush() (err error) {
 }
 
 // note returns the note that a slot leads to.
-func (t *twins) note(at uint32) (n note, err error) {
+func (t *collisions) note(at uint32) (n note, err error) {
 	where := int64(at-1) * noteUnit
 	b, err := t.bytes(where, noteHead)
 	if err != nil {
@@ -342,7 +342,7 @@ func (t *twins) note(at uint32) (n note, err error) {
 }
 
 // bytes returns so many bytes of the notes. They hold until the next call.
-func (t *twins) bytes(where int64, n int) ([]byte, error) {
+func (t *collisions) bytes(where int64, n int) ([]byte, error) {
 	if where >= t.start {
 		return t.buf[where-t.start:][:n], nil
 	}
@@ -364,7 +364,7 @@ const (
 )
 
 // compare compares the content of two files.
-func (t *twins) compare(ctx context.Context, x, y *note) likeness {
+func (t *collisions) compare(ctx context.Context, x, y *note) likeness {
 	f, fi, err := t.roots.OpenContent(x.record())
 	if err != nil {
 		return unknowable
@@ -407,7 +407,7 @@ func (t *twins) compare(ctx context.Context, x, y *note) likeness {
 }
 
 // sum returns the MD5 that a file has now; if it cannot be read, the MD5 of nothing.
-func (t *twins) sum(ctx context.Context, n *note) (sum [md5.Size]byte) {
+func (t *collisions) sum(ctx context.Context, n *note) (sum [md5.Size]byte) {
 	f, _, err := t.roots.OpenContent(n.record())
 	if err != nil {
 		return sum
@@ -424,7 +424,7 @@ func (t *twins) sum(ctx context.Context, n *note) (sum [md5.Size]byte) {
 	return [md5.Size]byte(h.Sum(nil))
 }
 
-func (t *twins) close() {
+func (t *collisions) close() {
 	if t.file == nil {
 		return
 	}
