@@ -166,20 +166,29 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 }
 
 // set sets a field from a member. One that is null is not there: programs that keep
-// records in columns write so what a record lacks. Numbers may be text, since many
-// programs that know no whole numbers beyond 2^53 (or 2^63) leave only text as it is.
+// records in columns write so what a record lacks.
 func set[T any](field *T, value string, parse func(string) (T, error)) error {
 	if value == "null" {
 		return nil
 	}
-	if inner := strings.Trim(value, `"`); len(inner) == len(value)-2 && inner != "" && strings.Trim(inner, "0123456789") == "" {
-		value = inner
-	}
-	v, err := parse(value)
+	v, err := parse(largeNumber(value))
 	if err == nil {
 		*field = v
 	}
 	return err
+}
+
+// largeNumber returns the number in a text of digits, if it is one that programs with
+// numbers in floating point cannot hold: some make text of it. Other values stay.
+func largeNumber(value string) string {
+	if len(value) < 2 || value[0] != '"' {
+		return value
+	}
+	inner := value[1 : len(value)-1]
+	if n, err := strconv.ParseUint(inner, 10, 64); err != nil || n < 1<<53 {
+		return value
+	}
+	return inner
 }
 
 func (r *Record) transferMember(key, value string) (err error) {
