@@ -85,7 +85,7 @@ func itself() int {
 		all := strings.Join(cmd.Verbs, ", ")
 		switch {
 		case len(env.Args) > 0:
-			return command.Usagef("jotta is none of the name %q; it is %s", env.Args[0], all)
+			return command.Usagef("jotta has no program %q; it has %s", env.Args[0], all)
 		case *dir == "":
 			return command.Usagef("say which program: %s", all)
 		}

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestMan: a page is roff in which nothing of a text is taken for a request.
+// TestMan: the page is roff, and no text in it, whatever it begins with, acts as a roff
+// request.
 func TestMan(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1790000000")
 	c := New("jtest", "test - this, and 'that'")

@@ -166,7 +166,7 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 }
 
 // set sets a field from a member. One that is null is not there: programs that keep
-// records in columns write so what a record lacks.
+// records in columns write null for what a record lacks.
 func set[T any](field *T, value string, parse func(string) (T, error)) error {
 	if value == "null" {
 		return nil

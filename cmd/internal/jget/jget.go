@@ -164,8 +164,9 @@ func (o *options) named(ctx context.Context, client *jfs.Client, tops []list.Top
 	return emit(rec)
 }
 
-// saved reads a saved stream into tree order. One that is not whole is used as far
-// as it goes, and cut says so; one without any record is none.
+// saved reads a saved stream into tree order. If the stream is not whole, the records
+// that are there are used, and cut says why the rest is missing. A file without any
+// record is an error.
 func saved(env *command.Env, name string) (sorted *record.Sorter, cut, err error) {
 	f, err := os.Open(name)
 	if err != nil {

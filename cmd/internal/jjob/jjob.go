@@ -26,7 +26,9 @@ path that was given, wherever it leads. Without DEST it is /Jotta/Archive/HOST/S
 
 "jjob begin SRC DEST" begins a run. It reads the marks of jobs in the mount point of
 DEST, in .jottatools/jobs, leaves that of this job, and writes what the run has to know
-to --state: jdiff takes that with --state, and jwalk the --mounts file.
+to --state: jdiff takes that with --state, and jwalk the --mounts file. From the
+--report of the last run it takes which files were found to be other than what is
+stored, and lists them in the --again file, for jhash.
 
 "jjob end" ends a run: it notes in --state, and at the service, what the report of the
 run says.

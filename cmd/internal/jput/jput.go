@@ -96,7 +96,7 @@ func Main() int {
 	f.StringVar(&o.Beneath, "beneath", "", "upload nothing that is not beneath the local folder `DIR`")
 	f.StringVar(&o.stream.MD5, "md5", "", "with --to: the stream has this MD5, in `HEX`")
 	f.Int64Var(&o.stream.Size, "size", record.SizeUnknown, "with --to: the stream has `N` bytes")
-	f.Lookup("size").DefValue = "0" // of which the help says nothing
+	f.Lookup("size").DefValue = "0" // so that the help shows no default
 	f.StringVar(&o.stream.SpoolDir, "spool-dir", "", "with --to: keep the stream in `DIR` (default: $TMPDIR)")
 	command.SizeVar(f, &o.stream.SpoolLimit, "spool-limit", "with --to: keep no more than `SIZE` of it (0: no limit)")
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })

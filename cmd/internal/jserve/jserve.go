@@ -223,7 +223,7 @@ func (o *options) secret() (string, error) {
 	return password, nil
 }
 
-// logger tells of the server's own troubles, and with -v of every failed request.
+// logger returns a log of the server's own errors, and with -v of every failed request.
 func logger(env *command.Env) *slog.Logger {
 	level := slog.LevelError
 	if env.Verbose() > 0 {
