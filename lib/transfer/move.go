@@ -23,7 +23,7 @@ func (u *uploads) move(rec *record.Record, p jfs.Path) error {
 	if _, err := u.names.folder(u.ctx, p.Parent()); err != nil {
 		return err
 	}
-	from := jfs.Path(rec.From)
+	from, left := jfs.Path(rec.From), false
 	info, err := u.service.Stat(u.ctx, from)
 	switch {
 	case err == nil && holds(&info, rec):
@@ -34,6 +34,7 @@ func (u *uploads) move(rec *record.Record, p jfs.Path) error {
 		if !errors.Is(err, jfs.ErrNotExist) && !errors.Is(err, jfs.ErrExist) {
 			return err
 		}
+		left = errors.Is(err, jfs.ErrExist)
 	case err != nil && !errors.Is(err, jfs.ErrNotExist):
 		return err
 	}
@@ -46,7 +47,27 @@ func (u *uploads) move(rec *record.Record, p jfs.Path) error {
 	}
 	rec.Action, rec.Reason, rec.From = record.ActionPut, record.ReasonNew, ""
 	u.o.Expect(0, rec.Size)
-	return u.put(rec, p)
+	if err := u.put(rec, p); err != nil || !left || rec.Status == record.StatusSkipped {
+		return err
+	}
+	return u.clear(rec, from, p)
+}
+
+// clear moves to the trash what a file was to be moved away from, after it was put
+// instead. If it might be the very file that was put, or is not what the plan means, it
+// stays: the next run decides.
+func (u *uploads) clear(rec *record.Record, from, p jfs.Path) error {
+	if !record.DifferBeyondCase(string(from), string(p)) {
+		return nil
+	}
+	old, err := u.service.Stat(u.ctx, from)
+	if err == nil && holds(&old, rec) {
+		err = u.service.Trash(u.ctx, from)
+	}
+	if errors.Is(err, jfs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // holds reports whether the service has the content of rec there, alive.

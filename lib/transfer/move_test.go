@@ -16,29 +16,34 @@ func TestMove(t *testing.T) {
 	tests := []struct {
 		name  string
 		given func(f *fake, rec *record.Record) // before
-		want  string                            // record: action, status, sent; then how many were moved, touched, uploaded
+		want  string                            // record: action, status, sent; then how many were moved, touched, uploaded, trashed
 		class record.Class
 	}{
-		{"moved", func(*fake, *record.Record) {}, "move done: 1 moved, 0 touched, 0 uploaded", ""},
-		{"with another time", func(f *fake, rec *record.Record) { f.files[old].content.Modified = someDay }, "move done: 1 moved, 1 touched, 0 uploaded", ""},
+		{"moved", func(*fake, *record.Record) {}, "move done: 1 moved, 0 touched, 0 uploaded, 0 trashed", ""},
+		{"with another time", func(f *fake, rec *record.Record) { f.files[old].content.Modified = someDay }, "move done: 1 moved, 1 touched, 0 uploaded, 0 trashed", ""},
 		{"moved before", func(f *fake, rec *record.Record) {
 			f.files[fresh] = f.files[old]
 			delete(f.files, old)
-		}, "move done: 0 moved, 0 touched, 0 uploaded", ""},
+		}, "move done: 0 moved, 0 touched, 0 uploaded, 0 trashed", ""},
 		{"moved before, and something is there again", func(f *fake, rec *record.Record) {
 			f.files[fresh] = f.files[old]
 			f.files[old] = &stored{content: jfs.Content{MD5: sum([]byte("other")), Size: 5}, complete: true}
-		}, "move done: 0 moved, 0 touched, 0 uploaded", ""},
+		}, "move done: 0 moved, 0 touched, 0 uploaded, 0 trashed", ""},
 		{"other content by now", func(f *fake, rec *record.Record) {
 			f.files[old].content.MD5 = sum([]byte("other"))
-		}, "put deduplicated: 0 moved, 0 touched, 0 uploaded", ""},
+		}, "put deduplicated: 0 moved, 0 touched, 0 uploaded, 0 trashed", ""},
 		{"gone, with its content", func(f *fake, rec *record.Record) {
 			delete(f.files, old)
 			clear(f.known)
-		}, "put done: 0 moved, 0 touched, 1 uploaded", ""},
+		}, "put done: 0 moved, 0 touched, 1 uploaded, 0 trashed", ""},
 		{"something is in the way", func(f *fake, rec *record.Record) {
 			f.files[fresh] = &stored{content: jfs.Content{MD5: sum([]byte("other"))}, complete: true}
-		}, "put deduplicated: 1 moved, 0 touched, 0 uploaded", ""},
+		}, "put deduplicated: 1 moved, 0 touched, 0 uploaded, 1 trashed", ""},
+		{"in the way of itself", func(f *fake, rec *record.Record) {
+			rec.From = dest + "/NEW"
+			f.files[dest+"/NEW"] = f.files[old]
+			f.files[fresh] = &stored{content: jfs.Content{MD5: sum([]byte("other"))}, complete: true}
+		}, "put deduplicated: 1 moved, 0 touched, 0 uploaded, 0 trashed", ""},
 		{"trouble", func(f *fake, rec *record.Record) {
 			f.before = func(op string, p jfs.Path) error {
 				if op == "mv" {
@@ -46,12 +51,12 @@ func TestMove(t *testing.T) {
 				}
 				return nil
 			}
-		}, "move failed: 1 moved, 0 touched, 0 uploaded", record.ClassServer},
-		{"changed on disk", func(_ *fake, rec *record.Record) { rec.MTime = rec.MTime.Add(-time.Hour) }, "move skipped: 0 moved, 0 touched, 0 uploaded", ""},
-		{"gone from disk", func(_ *fake, rec *record.Record) { rec.Path = "gone" }, "move skipped: 0 moved, 0 touched, 0 uploaded", ""},
-		{"not on disk", func(_ *fake, rec *record.Record) { rec.Root = "" }, "move failed: 0 moved, 0 touched, 0 uploaded", record.ClassInternal},
-		{"nowhere", func(_ *fake, rec *record.Record) { rec.From = "" }, "move failed: 0 moved, 0 touched, 0 uploaded", record.ClassInternal},
-		{"from a mount point", func(f *fake, rec *record.Record) { rec.From = "/Jotta" }, "move failed: 0 moved, 0 touched, 0 uploaded", record.ClassInternal},
+		}, "move failed: 1 moved, 0 touched, 0 uploaded, 0 trashed", record.ClassServer},
+		{"changed on disk", func(_ *fake, rec *record.Record) { rec.MTime = rec.MTime.Add(-time.Hour) }, "move skipped: 0 moved, 0 touched, 0 uploaded, 0 trashed", ""},
+		{"gone from disk", func(_ *fake, rec *record.Record) { rec.Path = "gone" }, "move skipped: 0 moved, 0 touched, 0 uploaded, 0 trashed", ""},
+		{"not on disk", func(_ *fake, rec *record.Record) { rec.Root = "" }, "move failed: 0 moved, 0 touched, 0 uploaded, 0 trashed", record.ClassInternal},
+		{"nowhere", func(_ *fake, rec *record.Record) { rec.From = "" }, "move failed: 0 moved, 0 touched, 0 uploaded, 0 trashed", record.ClassInternal},
+		{"from a mount point", func(f *fake, rec *record.Record) { rec.From = "/Jotta" }, "move failed: 0 moved, 0 touched, 0 uploaded, 0 trashed", record.ClassInternal},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -63,7 +68,7 @@ func TestMove(t *testing.T) {
 			tt.given(f, rec)
 			res := uploadPlan(t, f, UploadOptions{firstPause: time.Millisecond}, rec)
 			got := res.records[0]
-			line := fmt.Sprintf("%s %s: %d moved, %d touched, %d uploaded", got.Action, got.Status, f.count("mv"), f.count("touch"), f.count("upload"))
+			line := fmt.Sprintf("%s %s: %d moved, %d touched, %d uploaded, %d trashed", got.Action, got.Status, f.count("mv"), f.count("touch"), f.count("upload"), f.count("dl"))
 			if line != tt.want {
 				t.Errorf("%s, want %s (%v, %v)", line, tt.want, got.Error, res.err)
 			}
