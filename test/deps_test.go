@@ -83,7 +83,7 @@ var foreign = map[string]struct {
 	"golang.org/x/sync":             {[]string{"lib/transfer"}, "only downloads share connections"},
 	"golang.org/x/time":             {[]string{"lib/jfs", "lib/transfer"}, "only requests to the service and what they carry are limited"},
 	"go.etcd.io/bbolt":              {[]string{"lib/jserve/store"}, "the store is the only package that knows its database"},
-	"github.com/gofrs/flock":        {[]string{"lib/digest", "lib/auth", "lib/mount/spool"}, "only the hash cache, the token store and the spool of the mount need locks of their own"},
+	"github.com/gofrs/flock":        {[]string{"lib/digest", "lib/auth", "lib/mount/spool", "lib/command"}, "only the hash cache, the token store, the spool of the mount and the line of the screen need locks of their own"},
 	"golang.org/x/oauth2":           {[]string{"lib/auth"}, "only lib/auth logs in"},
 	"golang.org/x/term":             {[]string{"lib/command"}, "only lib/command speaks to a terminal"},
 	"github.com/pelletier/go-toml":  {[]string{"lib/config"}, "only lib/config reads the configuration"},

@@ -36,10 +36,17 @@ type Command struct {
 	Args    string   // the arguments in the usage line, such as "DIR…"
 	Verbs   []string // words that the shell completes the first argument to
 	Alone   bool     // it is no part of a pipe, whose programs speak for each other
-	Garbage int      // how much garbage may wait, in percent of what is kept; 0: gcPercent
-	Serial  bool     // it does one thing after the other, until [Env.UseProcessors] is called
+	// Environment and Files are what the program goes by besides what all do: a name and
+	// what it means, for the man page.
+	Environment, Files [][2]string
 
-	cobra   *cobra.Command
+	Garbage int  // how much garbage may wait, in percent of what is kept; 0: gcPercent
+	Online  bool // it speaks to the service: the man page says what chooses the account
+	Serial  bool // it does one thing after the other, until [Env.UseProcessors] is called
+
+	cobra      *cobra.Command
+	candidates Candidates // for the arguments; may be nil
+
 	version bool
 	man     bool
 	shell   string
@@ -126,7 +133,7 @@ func (c *Command) settle() {
 	if c.Long == "" {
 		c.cobra.Long = strings.ToUpper(c.cobra.Short[:1]) + c.cobra.Short[1:] + "."
 	}
-	c.cobra.ValidArgs = c.Verbs
+	c.cobra.ValidArgsFunction = c.completeArgs
 }
 
 func (c *Command) execute(ctx context.Context, run func(context.Context, *Env) error) error {
@@ -181,6 +188,8 @@ func (c *Command) sharedFlags() {
 	f.BoolVar(&c.version, "version", false, "print the version and exit")
 	f.BoolVar(&c.man, "man", false, "print the man page and exit")
 	f.StringVar(&c.shell, "completion", "", "print the completion script for `SHELL` (bash, zsh, fish) and exit")
+	c.CompleteValues("log-format", "text", "json")
+	c.CompleteValues("completion", "bash", "zsh", "fish")
 	c.profile.flags(f)
 	f.BoolP("help", "h", false, "print this help and exit")
 }
@@ -228,18 +237,6 @@ func fill(text string) string {
 		}
 	}
 	return b.String()
-}
-
-func (c *Command) complete(w io.Writer) error {
-	switch c.shell {
-	case "bash":
-		return c.cobra.GenBashCompletionV2(w, true)
-	case "zsh":
-		return c.cobra.GenZshCompletion(w)
-	case "fish":
-		return c.cobra.GenFishCompletion(w, true)
-	}
-	return Usagef("--completion knows bash, zsh and fish, not %q", c.shell)
 }
 
 // Version returns the version that the program was built from: the module's, or

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,8 +42,60 @@ func (c *Command) writeMan(w io.Writer) error {
 		b.WriteString(".SH EXAMPLES\n")
 		manText(&b, c.Example)
 	}
+	environment, files := c.Environment, c.Files
+	if c.Online {
+		environment, files = slices.Concat(environment, onlineEnvironment), slices.Concat(files, onlineFiles)
+	}
+	manTerms(&b, "ENVIRONMENT", slices.Concat(environment, sharedEnvironment))
+	manTerms(&b, "FILES", files)
+	var others []string
+	for _, name := range pages {
+		if name != c.Name() {
+			others = append(others, fmt.Sprintf("\\fB%s\\fP(1)", name))
+		}
+	}
+	b.WriteString(".SH SEE ALSO\n" + strings.Join(others, ", ") + "\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// pages are the man pages there are.
+var pages = []string{
+	"jdiff", "jfuse", "jget", "jhash", "jjob", "jlogin", "jls", "jotta", "jottarestore", "jottasync",
+	"jput", "jreport", "jrm", "jserve", "jshare", "jverify", "jwalk",
+}
+
+// What all programs go by, and those that speak to the service.
+var (
+	sharedEnvironment = [][2]string{
+		{"JOTTA_KNOWN", "a file with paths, one a line: problems with them are not reported, and do not change the exit code"},
+		{"JOTTA_PROGRESS", "1 draws a progress line on a terminal although the output is a pipe, 0 draws none; programs that have the path of one file here draw by turns"},
+		{"TMPDIR", "where streams too large for the memory are sorted"},
+	}
+	onlineEnvironment = [][2]string{
+		{"JOTTA_PROFILE", "the login that is used, by the name that jlogin keeps it under"},
+		{"JOTTA_ENDPOINT", "another server, such as http://127.0.0.1:7070 or unix:/run/jserve.sock"},
+		{"JOTTACLOUD_USERNAME, JOTTACLOUD_PASSWORD", "go before a login; for servers that take passwords"},
+		{"JOTTA_UPLOAD_HOSTS", "hosts besides the server's own that it may have content sent to, with commas between them"},
+		{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "the proxy that requests go through"},
+		{"SSL_CERT_FILE, SSL_CERT_DIR", "certificates to trust"},
+	}
+	onlineFiles = [][2]string{
+		{"$XDG_CONFIG_HOME/jottatools/config.toml", "settings (default: beneath ~/.config)"},
+		{"$XDG_STATE_HOME/jottatools/", "logins, readable by their owner only (default: beneath ~/.local/state)"},
+		{"~/.netrc", "user and password, of the host that is asked, if there is no login; or the file that NETRC names"},
+	}
+)
+
+// manTerms writes a section with terms and what they mean.
+func manTerms(b *strings.Builder, title string, terms [][2]string) {
+	if len(terms) == 0 {
+		return
+	}
+	b.WriteString(".SH " + title + "\n")
+	for _, term := range terms {
+		fmt.Fprintf(b, ".TP\n\\fB%s\\fP\n%s\n", roff(term[0]), roff(term[1]))
+	}
 }
 
 // manText writes paragraphs. Indented lines stay as they are, as in the help.

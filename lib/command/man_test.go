@@ -13,6 +13,7 @@ func TestMan(t *testing.T) {
 	c.Args = "DIR…"
 	c.Long = "One\n.two `three` ~/x.\n\nLike this:\n\n  a \\ b\n\n    c\n\nAnd on."
 	c.Example = "  jtest 'a' |\n      jq"
+	c.Environment, c.Files = [][2]string{{"A", "says b"}}, [][2]string{{"~/c", "is 'd'"}}
 	var name string
 	f := c.Flags()
 	f.StringVar(&name, "name", "none", "call it `WHAT`, not \\x")
@@ -61,7 +62,8 @@ at most N at once (default 6)
 	if got != want {
 		t.Errorf("the page begins\n%s\nwant\n%s", got, want)
 	}
-	if !strings.Contains(rest, "\n  130  interrupted\n.EE\n") || !strings.HasSuffix(rest, ".SH EXAMPLES\n.sp\n.EX\n  jtest \\(aqa\\(aq |\n      jq\n.EE\n") {
+	if !strings.Contains(rest, "\n  130  interrupted\n.EE\n") || !strings.Contains(rest, ".SH EXAMPLES\n.sp\n.EX\n  jtest \\(aqa\\(aq |\n      jq\n.EE\n.SH ENVIRONMENT\n.TP\n\\fBA\\fP\nsays b\n.TP\n") ||
+		!strings.Contains(rest, ".SH FILES\n.TP\n\\fB\\(ti/c\\fP\nis \\(aqd\\(aq\n.SH SEE ALSO\n\\fBjdiff\\fP(1), ") {
 		t.Errorf("the page ends\n%s", rest)
 	}
 }

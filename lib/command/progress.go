@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mattn/go-isatty"
 	"golang.org/x/term"
@@ -13,8 +14,8 @@ import (
 	"jottatools/lib/record"
 )
 
-// Progress draws one line with files, bytes, rate and time left on standard
-// error, if that is a terminal; otherwise it does nothing. It is safe for
+// Progress draws one line with files, bytes, rate, time left and the name in hand on
+// standard error, if that is a terminal; otherwise it does nothing. It is safe for
 // concurrent use, also as a nil pointer.
 //
 // It is drawn here, since the libraries for it bring a web server along, or templates,
@@ -22,10 +23,14 @@ import (
 type Progress struct {
 	env          *Env
 	now          func() time.Time
-	files, bytes int64 // done
-	ofFiles      int64 // to do
+	columns      func() int // of the terminal
+	turn         turn
+	doing        string // what is done to the files; may be empty
+	files, bytes int64  // done
+	ofFiles      int64  // to do
 	ofBytes      int64
-	known        bool // no more will be announced
+	name         string // of the file in hand
+	known        bool   // no more will be announced
 	done         bool
 
 	started time.Time
@@ -36,7 +41,8 @@ type Progress struct {
 }
 
 // progressVariable makes a program draw although its output is a pipe: in a
-// pipeline only one of the programs should.
+// pipeline only one of the programs should. If its value is the path of a file,
+// programs that have the same one draw by turns.
 const progressVariable = "JOTTA_PROGRESS"
 
 const (
@@ -52,12 +58,21 @@ func (e *Env) Progress() *Progress {
 	defer e.screen.Unlock()
 	if e.progress == nil && e.wantsProgress() {
 		e.progress = newProgress(e, time.Now)
+		e.progress.turn.file = os.Getenv(progressVariable)
 	}
 	return e.progress
 }
 
 func newProgress(e *Env, now func() time.Time) *Progress {
 	p := &Progress{env: e, now: now, started: now()}
+	p.columns = func() int {
+		if f, ok := e.Stderr.(*os.File); ok {
+			if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+				return columns
+			}
+		}
+		return 80
+	}
 	p.drawn = p.started
 	return p
 }
@@ -77,6 +92,15 @@ func (e *Env) wantsProgress() bool {
 	info, err := stdout.Stat()
 	return err == nil && info.Mode()&os.ModeNamedPipe == 0
 }
+
+// Prepares says in a word that what is done to the files goes before the work of another
+// program, which has the line whenever it draws.
+func (p *Progress) Prepares(doing string) {
+	p.update(func() { p.doing, p.turn.yields = doing, true })
+}
+
+// Begin says which file is in hand.
+func (p *Progress) Begin(name string) { p.update(func() { p.name = name }) }
 
 // Expect announces work: so many more files and bytes.
 func (p *Progress) Expect(files, bytes int64) {
@@ -116,38 +140,88 @@ func (p *Progress) draw(now time.Time) {
 	p.rate += weight * (float64(p.bytes-p.drawnAt)/passed.Seconds() - p.rate)
 	p.drawn, p.drawnAt = now, p.bytes
 
-	text := p.line()
-	if f, ok := p.env.Stderr.(*os.File); ok {
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
-			text = text[:min(len(text), columns-1)]
-		}
+	if !p.turn.take(now, p.leave) {
+		p.hide()
+		return
 	}
-	fmt.Fprintf(p.env.Stderr, "\r%-*s", p.width, text)
-	p.width = len(text)
+	text := p.line(p.columns() - 1)
+	io.WriteString(p.env.Stderr, "\r"+text+strings.Repeat(" ", max(0, p.width-columnsOf(text))))
+	p.width = columnsOf(text)
 }
 
-// line returns what is drawn, in ASCII.
-func (p *Progress) line() string {
-	var b strings.Builder
-	all := p.known && p.ofBytes > 0
-	if all {
-		part := min(max(0, float64(p.bytes)/float64(p.ofBytes)), 1)
-		fmt.Fprintf(&b, "%3.0f%% [%-*s] ", 100*part, barWidth, strings.Repeat("#", int(part*barWidth)))
-	}
+// line returns what is drawn, no wider than so many columns: what matters least is left
+// out first.
+func (p *Progress) line(width int) string {
+	var percent, bar, left string
+	files := record.Count(p.files, "file", "files")
 	if p.ofFiles > 0 {
-		fmt.Fprintf(&b, "%d/%d files, ", p.files, p.ofFiles)
-	} else {
-		b.WriteString(record.Count(p.files, "file", "files") + ", ")
+		files = fmt.Sprintf("%d/%d files", p.files, p.ofFiles)
 	}
-	b.WriteString(Bytes(p.bytes))
-	if all {
-		b.WriteString(" of " + Bytes(p.ofBytes))
+	size := Bytes(p.bytes)
+	of := size
+	if p.known && p.ofBytes > 0 {
+		part := min(max(0, float64(p.bytes)/float64(p.ofBytes)), 1)
+		percent = fmt.Sprintf("%3.0f%% ", 100*part)
+		bar = fmt.Sprintf("[%-*s] ", barWidth, strings.Repeat("#", int(part*barWidth)))
+		of += " of " + Bytes(p.ofBytes)
+		if seconds := float64(p.ofBytes-p.bytes) / p.rate; 0 < seconds && seconds < 1e9 {
+			left = fmt.Sprintf(", %v left", time.Duration(seconds)*time.Second)
+		}
 	}
-	fmt.Fprintf(&b, ", %s/s", Bytes(int64(p.rate)))
-	if left := float64(p.ofBytes-p.bytes) / p.rate; all && 0 < left && left < 1e9 {
-		fmt.Fprintf(&b, ", %v left", time.Duration(left)*time.Second)
+	rate := fmt.Sprintf(", %s/s", Bytes(int64(p.rate)))
+	doing := p.doing
+	if doing != "" {
+		doing += " "
 	}
-	return b.String()
+	text := ""
+	for _, text = range []string{
+		doing + percent + bar + files + ", " + of + rate + left,
+		doing + percent + files + ", " + of + rate + left,
+		doing + percent + files + ", " + size + rate + left,
+		doing + percent + files + ", " + size + left,
+		percent + size + left,
+		percent + size,
+	} {
+		if len(text) <= width {
+			break
+		}
+	}
+	text = text[:max(0, min(len(text), width))]
+	if room := width - len(text) - 2; p.name != "" && room >= 12 {
+		text += "  " + shortened(record.Printable(p.name), room)
+	}
+	return text
+}
+
+// shortened returns the end of a name, in no more than so many columns.
+func shortened(name string, width int) string {
+	if columnsOf(name) <= width {
+		return name
+	}
+	for name != "" && columnsOf(name) > width-3 {
+		_, n := utf8.DecodeRuneInString(name)
+		name = name[n:]
+	}
+	return "..." + name
+}
+
+// columnsOf returns how many columns of a terminal s takes at most.
+func columnsOf(s string) int {
+	n := 0
+	for _, r := range s {
+		if n++; r >= 0x1100 { // from where on there are wide ones
+			n++
+		}
+	}
+	return n
+}
+
+// leave gives the line to whoever else wants to draw.
+func (p *Progress) leave() {
+	p.env.screen.Lock()
+	defer p.env.screen.Unlock()
+	p.hide()
+	p.turn.release()
 }
 
 // hide takes the line off the screen until the next update. The screen is
@@ -168,4 +242,5 @@ func (p *Progress) Done() {
 	defer p.env.screen.Unlock()
 	p.done = true
 	p.hide()
+	p.turn.release()
 }

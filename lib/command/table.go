@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/docker/go-units"
 
@@ -52,7 +51,14 @@ func row(line []byte) string {
 	case record.KindSymlink:
 		path += " -> " + r.Target
 	}
-	text := fmt.Sprintf("%-12s %10s  %s", word(&r), size, path)
+	changed := ""
+	if r.Action == "" && r.Status == "" { // else people look for what becomes of it
+		if !r.MTime.IsZero() {
+			changed = r.MTime.Local().Format("2006-01-02 15:04")
+		}
+		changed = fmt.Sprintf("%-16s  ", changed)
+	}
+	text := fmt.Sprintf("%-12s %10s  %s%s", word(&r), size, changed, path)
 	if r.Link != "" && r.Error == nil {
 		text = r.Link + "  " + path
 	}
@@ -73,12 +79,12 @@ func version(r *record.Record) string {
 	case r.Action != "":
 		return "" // people look for what became of it
 	case r.Revision > 0 && !r.Uploaded.IsZero():
-		parts = append(parts, fmt.Sprintf("revision %d, of %s", r.Revision, r.Uploaded.Local().Format(time.DateTime)))
+		parts = append(parts, fmt.Sprintf("revision %d, of %s", r.Revision, record.LocalTime(r.Uploaded)))
 	case r.Revision > 0:
 		parts = append(parts, fmt.Sprintf("revision %d", r.Revision))
 	}
 	if !r.Deleted.IsZero() {
-		parts = append(parts, "deleted "+r.Deleted.Local().Format(time.DateTime))
+		parts = append(parts, "deleted "+record.LocalTime(r.Deleted))
 	}
 	return strings.Join(parts, "; ")
 }

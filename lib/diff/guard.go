@@ -50,6 +50,6 @@ func damaged(l, r *record.Record) *record.Record {
 	l.Action, l.Reason, l.Status = record.ActionNone, record.ReasonChanged, record.StatusFailed
 	l.Error = &record.Error{Class: record.ClassCorrupt, Message: fmt.Sprintf(
 		"size and time (%s) are those of what is stored, but the content is not (MD5 %s on disk, %s stored): the disk has damaged it, or it was written and its time put back; what is stored stays: fetch it with jget, or accept what is on disk with --accept-changed",
-		l.MTime.UTC().Format(time.RFC3339Nano), l.MD5, r.MD5)}
+		record.LocalTime(l.MTime), l.MD5, r.MD5)}
 	return l
 }

@@ -56,9 +56,11 @@ type Options struct {
 
 	// Begin, if set, is called before the first file is read, if any is.
 	Begin func()
+	// Reading, if set, hears the path of a file when it is opened.
+	Reading func(path string)
 	// Progress, if set, hears of files finished and bytes read. Bytes are
 	// negative when a file has to be read again. It may be called concurrently,
-	// as may Warn and Info.
+	// as may Reading, Warn and Info.
 	Progress func(files, bytes int64)
 	// Warn, if set, gets messages that people should always see.
 	Warn func(format string, args ...any)
@@ -144,6 +146,9 @@ func (o Options) complete() Options {
 	}
 	if o.Begin == nil {
 		o.Begin = func() {}
+	}
+	if o.Reading == nil {
+		o.Reading = func(string) {}
 	}
 	if o.Progress == nil {
 		o.Progress = func(int64, int64) {}

@@ -59,9 +59,9 @@ func (h *hasher) guard(entry, now *record.Record) *record.Error {
 	why := ""
 	switch c := h.causeOf(entry, now); {
 	case c == damaged:
-		why = fmt.Sprintf("so is the ctime, %s, which writing would have changed: the file is damaged", stamp(now.CTime))
+		why = fmt.Sprintf("so is the ctime, %s, which writing would have changed: the file is damaged", record.LocalTime(now.CTime))
 	case suspected(entry) && c == written:
-		why = fmt.Sprintf("its ctime has changed to %s only after the content was found to be another", stamp(now.CTime))
+		why = fmt.Sprintf("its ctime has changed to %s only after the content was found to be another", record.LocalTime(now.CTime))
 	case c == written:
 		h.info("%s: written to since it was last hashed, and its mtime put back; the new content is taken", now.Path)
 		return nil
@@ -71,14 +71,15 @@ func (h *hasher) guard(entry, now *record.Record) *record.Error {
 		why = "its ctime was not known before, so nobody can tell whether it was written to or damaged"
 	default:
 		why = fmt.Sprintf("its ctime has changed from %s to %s, which proves nothing with --ignore-ctime, so nobody can tell whether it was written to or damaged",
-			stamp(entry.CTime), stamp(now.CTime))
+			exactly(entry.CTime), exactly(now.CTime))
 	}
 	return &record.Error{Class: record.ClassCorrupt, Message: fmt.Sprintf("the content has MD5 %s instead of %s, though size and mtime (%s) are the same; %s; "+
 		"what is stored stays as it is: restore the file from the service, or accept it as it is with --accept-changed PATH",
-		now.MD5, entry.MD5, stamp(now.MTime), why)}
+		now.MD5, entry.MD5, record.LocalTime(now.MTime), why)}
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+// exactly shows a time to people, with parts of a second.
+func exactly(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.999999999 MST") }
 
 // suspected reports whether the guard has kept the entry.
 func suspected(entry *record.Record) bool {

@@ -275,7 +275,7 @@ func refusedFor(r *record.Record, why string) bool {
 	if r.Error == nil || r.Error.Class != record.ClassCorrupt || r.Status != record.StatusFailed || r.Reason != record.ReasonUnreadable {
 		return false
 	}
-	for _, says := range []string{why, sumOf("old"), sumOf("new"), stamp(r.MTime), "what is stored stays", "--accept-changed"} {
+	for _, says := range []string{why, sumOf("old"), sumOf("new"), record.LocalTime(r.MTime), "what is stored stays", "--accept-changed"} {
 		if !strings.Contains(r.Error.Message, says) {
 			return false
 		}

@@ -31,6 +31,7 @@ type hasher struct {
 	open     func(*record.Record) (local.Content, fs.FileInfo, error)
 	now      func() time.Time
 	wait     func(ctx context.Context, d time.Duration)
+	reading  func(path string)
 	progress func(files, bytes int64)
 	info     func(format string, args ...any)
 	stop     func(error) // ends the run
@@ -52,6 +53,7 @@ func newHasher(opts Options) *hasher {
 	h := &hasher{
 		now:      time.Now,
 		wait:     wait,
+		reading:  opts.Reading,
 		progress: opts.Progress,
 		info:     opts.Info,
 		stop:     func(error) {},
@@ -170,7 +172,7 @@ func (h *hasher) compare(rec *record.Record, c content) {
 // found says what there is to say of a file that is not what rec says.
 func (h *hasher) found(rec *record.Record, c content) string {
 	if c.state.Size() != rec.Size || !c.state.ModTime().Equal(rec.MTime) {
-		return "; it was modified since, at " + c.state.ModTime().UTC().Format(time.RFC3339)
+		return "; it was modified since, at " + record.LocalTime(c.state.ModTime())
 	}
 	now := h.entry(rec, c)
 	switch h.causeOf(rec, now) {
@@ -178,7 +180,7 @@ func (h *hasher) found(rec *record.Record, c content) string {
 		return " though size, mtime and ctime are as recorded: it is damaged"
 	case written:
 		return " though size and mtime are as recorded; its ctime is not, so either it was written to since, before " +
-			now.CTime.UTC().Format(time.RFC3339) + ", and its mtime put back, or it is damaged"
+			record.LocalTime(now.CTime) + ", and its mtime put back, or it is damaged"
 	}
 	return " though size and mtime are as recorded: it is damaged, or was written to and its mtime put back"
 }

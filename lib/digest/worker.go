@@ -105,6 +105,7 @@ func (w *worker) begin(l *lane) {
 	if l.file, l.before, l.result.err = w.h.open(rec); l.result.err != nil {
 		return
 	}
+	w.h.reading(rec.Path)
 	l.was = record.Record{}
 	local.Fill(&l.was, l.before)
 	if w.h.settle {

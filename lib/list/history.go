@@ -101,9 +101,8 @@ func At(ctx context.Context, service Lister, tops []Top, t time.Time, jobs int, 
 	if err := cmp.Or(h.close(), f.close()); err != nil || files > 0 || since.IsZero() {
 		return err
 	}
-	const layout = "2006-01-02 15:04:05 MST"
 	return &jfs.Error{Op: "list", Path: tops[0].Remote, Class: record.ClassNotFound, Message: fmt.Sprintf(
-		"no file of it was there on %s; the first is from %s", t.Local().Format(layout), since.Local().Format(layout))}
+		"no file of it was there on %s; the first is from %s", record.LocalTime(t), record.LocalTime(since))}
 }
 
 // oldest returns the oldest revision of a file that the service keeps.
@@ -186,7 +185,7 @@ func revisionAt(info jfs.Info, t time.Time) (*jfs.Revision, *record.Error) {
 	case oldest.Updated.IsZero():
 		return nil, &record.Error{Class: record.ClassNotFound, Message: "the service does not say when it got it, so what it was then cannot be told"}
 	case oldest.Number > 1:
-		return nil, &record.Error{Class: record.ClassNotFound, Message: fmt.Sprintf("the service keeps no revision of it from before %s", oldest.Updated.UTC().Format(time.RFC3339))}
+		return nil, &record.Error{Class: record.ClassNotFound, Message: fmt.Sprintf("the service keeps no revision of it from before %s", record.LocalTime(oldest.Updated))}
 	}
 	return nil, nil
 }

@@ -31,7 +31,7 @@ func (f *Folder) setTime(name string, mtime time.Time) error {
 	}
 	if d := info.ModTime().Sub(mtime); d.Abs() > 2*time.Second { // as coarse as file systems are
 		return &record.Error{Class: record.ClassInternal, Message: fmt.Sprintf(
-			"the file system does not hold its time, %s, and made it %s", mtime.UTC().Format(time.RFC3339), info.ModTime().UTC().Format(time.RFC3339))}
+			"the file system does not hold its time, %s, and made it %s", record.LocalTime(mtime), record.LocalTime(info.ModTime()))}
 	}
 	return nil
 }

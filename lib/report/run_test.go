@@ -397,7 +397,7 @@ func TestTrouble(t *testing.T) {
 		stays        bool
 	}{{"cut off", good, true}, {"not complete", good + end("1", "0", "false"), false}} {
 		got := status(t, r, at, 0)
-		if !r.Red(at, 0) || !strings.Contains(got, `A run could not even begin on `+localTime(at)+`: the disk\x1b is not there?`+"\n") {
+		if !r.Red(at, 0) || !strings.Contains(got, `A run could not even begin on `+record.LocalTime(at)+`: the disk\x1b is not there?`+"\n") {
 			t.Errorf("before %s: status\n%s", step.name, got)
 		}
 		r = &finish(step.stream, r, at).Report

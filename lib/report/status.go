@@ -101,7 +101,7 @@ func (r *Report) WriteStatus(w io.Writer, now time.Time, maxAge time.Duration) e
 		}
 	}
 	if r.Trouble != (Trouble{}) {
-		b.line("  A run could not even begin on %s: %s", localTime(r.Trouble.At), r.Trouble.Text)
+		b.line("  A run could not even begin on %s: %s", record.LocalTime(r.Trouble.At), r.Trouble.Text)
 	}
 	if !r.Restore {
 		r.Proof.status(b, r.NotStored)
@@ -119,9 +119,9 @@ func (r *Report) lastRun(b *page) {
 	if !r.Complete {
 		state = "NOT complete"
 	}
-	b.line("  last run: %s, %s", localTime(r.Ended), state)
+	b.line("  last run: %s, %s", record.LocalTime(r.Ended), state)
 	if !r.Unfinished.IsZero() {
-		b.line("  a run that began %s has not come to its end", localTime(r.Unfinished))
+		b.line("  a run that began %s has not come to its end", record.LocalTime(r.Unfinished))
 	}
 	for line := range strings.SplitSeq(r.Summary(), "\n") {
 		b.line("  %s", line)
@@ -233,7 +233,7 @@ func (e Entry) LeftOut() string { return whyLeft(e.Reason) }
 func (p *Proof) status(b *page, notStored []Entry) {
 	proven := false
 	if !p.Compared.IsZero() {
-		b.line("  last proven by MD5: %s", localTime(p.Compared))
+		b.line("  last proven by MD5: %s", record.LocalTime(p.Compared))
 		proven = true
 	}
 	if len(p.Read) > 0 {
@@ -247,7 +247,7 @@ func (p *Proof) status(b *page, notStored []Entry) {
 		if len(p.Read) == p.Slices {
 			how = "all of it"
 		}
-		b.line("  read back and compared: %s, since %s", how, localTime(oldest))
+		b.line("  read back and compared: %s, since %s", how, record.LocalTime(oldest))
 		proven = true
 	}
 	if !proven {
@@ -266,10 +266,10 @@ func (p *Proof) status(b *page, notStored []Entry) {
 	if p.Failed.IsZero() || len(left)+int(min(p.Omitted, 1)) == 0 {
 		return
 	}
-	b.line("  NOT proven on %s:", localTime(p.Failed))
+	b.line("  NOT proven on %s:", record.LocalTime(p.Failed))
 	for _, e := range left {
 		since := ""
-		if t := localTime(e.Since); !e.Since.IsZero() && t != localTime(p.Failed) {
+		if t := record.LocalTime(e.Since); !e.Since.IsZero() && t != record.LocalTime(p.Failed) {
 			since = " (since " + t + ")"
 		}
 		b.line("    %s: %s%s", e.Path, e.Why(), since)

@@ -118,11 +118,8 @@ func (r *Report) lastComplete() string {
 	if r.LastComplete.IsZero() {
 		return "never"
 	}
-	return localTime(r.LastComplete)
+	return record.LocalTime(r.LastComplete)
 }
-
-// localTime shows a time to people.
-func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
 // choose returns the word for a run to the service, or for one from it.
 func (r *Report) choose(store, restore string) string {

@@ -27,6 +27,7 @@ import (
 // Main runs the program, and returns its exit code.
 func Main() int {
 	cmd := command.New("jdiff", "say what to put, make, touch and delete")
+	cmd.Online = true
 	cmd.Serial, cmd.Garbage = true, 100
 	cmd.Args = "[A.ndjson B.ndjson]"
 	cmd.Long = `Jdiff joins the records of a local tree with the listing of a remote folder and
@@ -90,6 +91,8 @@ moved away is not deleted, nor does it count for --max-delete.`
 	command.PatternsVar(f, &o.accept, "accept-changed", "with --state: store files that match `PATTERN` although the disk seems to have damaged them")
 	f.BoolVar(&o.changes, "changes", false, "leave out what is the same on both sides; the end record counts it")
 	f.StringVar(&o.format, "format", "ndjson", "write `FORMAT`: ndjson, or combined: one symbol (= + - * !) and path a line")
+	cmd.CompleteFlag("dest", connect.RemotePaths)
+	cmd.CompleteValues("format", "ndjson", "combined")
 	return cmd.Main(func(ctx context.Context, env *command.Env) error {
 		o.changeGiven = f.Changed("max-change")
 		return run(ctx, env, o)

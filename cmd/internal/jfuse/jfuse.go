@@ -81,6 +81,7 @@ type flags struct {
 // Main runs the program, and returns its exit code.
 func Main() int {
 	cmd := command.New("jfuse", "mount the account as a folder")
+	cmd.Online = true
 	cmd.Long, cmd.Example, cmd.Args = long, example, "DIR | status DIR"
 	o := flags{Options: mount.Options{CacheSize: 10 << 30}}
 	f := cmd.Flags()
@@ -107,6 +108,9 @@ func Main() int {
 	f.Uint32Var(&o.UID, "uid", uint32(max(os.Getuid(), 0)), "everything belongs to user `N`")
 	f.Uint32Var(&o.GID, "gid", uint32(max(os.Getgid(), 0)), "and to group `N`")
 	f.BoolVar(&o.json, "json", false, "status as JSON")
+	cmd.CompleteValues("fsync", "service", "local")
+	cmd.CompleteValues("symlinks", "refuse", "upload", "links")
+	cmd.CompleteValues("chmod", "ignore", "refuse")
 	return cmd.Main(func(ctx context.Context, env *command.Env) error {
 		if len(env.Args) > 0 && env.Args[0] == "status" {
 			return status(env, env.Args[1:], o.json)
@@ -209,7 +213,7 @@ func status(env *command.Env, args []string, asJSON bool) error {
 
 func printStatus(env *command.Env, s *mount.Status) {
 	size := command.FormatSize
-	env.Printf("mounted      since %s, process %d", s.Since.Local().Format(time.DateTime), s.PID)
+	env.Printf("mounted      since %s, process %d", record.LocalTime(s.Since), s.PID)
 	env.Printf("state        %s", s.State)
 	here := ""
 	if s.SpoolBytes < s.PendingBytes {
@@ -221,7 +225,7 @@ func printStatus(env *command.Env, s *mount.Status) {
 	}
 	env.Printf("cache        %s of %s", size(s.CacheBytes), size(s.CacheLimit))
 	if s.LastError != "" {
-		env.Printf("last error   %s  %s", s.LastErrorAt.Local().Format(time.DateTime), s.LastError)
+		env.Printf("last error   %s  %s", record.LocalTime(s.LastErrorAt), s.LastError)
 	}
 }
 

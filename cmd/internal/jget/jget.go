@@ -77,6 +77,7 @@ type options struct {
 // Main runs the program, and returns its exit code.
 func Main() int {
 	cmd := command.New("jget", "fetch what a listing or a plan says, in parallel")
+	cmd.Online = true
 	cmd.Args, cmd.Long, cmd.Example = "[REMOTE…]", long, example
 	var o options
 	f := cmd.Flags()
@@ -89,6 +90,7 @@ func Main() int {
 	command.TPSVar(f, &o.tps)
 	command.TimeoutVar(f, &o.timeout)
 	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "fetch nothing; mark what would be done as skipped")
+	cmd.CompleteArgs(connect.RemotePaths)
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })
 }
 

@@ -92,6 +92,7 @@ func Main() int {
 	command.PatternsVar(f, &o.Accept, "accept-changed", "take files that match `PATTERN` as they are, though they seem to be damaged (repeatable)")
 	format := f.String("format", "records", "write `FORMAT`: records, or md5sum lines")
 	f.BoolVar(&o.Check, "check", false, "compare files with the MD5 their records have")
+	cmd.CompleteValues("format", "records", "md5sum")
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o, *again, *format, f.Changed) })
 }
 
@@ -118,7 +119,9 @@ func run(ctx context.Context, env *command.Env, opts digest.Options, again, form
 		}
 		opts.Again = paths
 	}
-	opts.Progress, opts.Begin = env.Progress().Add, env.UseProcessors
+	progress := env.Progress()
+	progress.Prepares("hashing")
+	opts.Reading, opts.Progress, opts.Begin = progress.Begin, progress.Add, env.UseProcessors
 	opts.Warn, opts.Info = env.Errorf, env.Infof
 
 	stdout := env.ExactSink()

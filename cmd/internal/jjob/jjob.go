@@ -54,6 +54,7 @@ type options struct {
 // Main runs the program, and returns its exit code.
 func Main() int {
 	cmd := command.New("jjob", "name a job, and remember between its runs what the brakes need")
+	cmd.Online = true
 	cmd.Long, cmd.Example, cmd.Args = long, example, "name | begin | end | forget | busy …"
 	cmd.Verbs = []string{"name", "begin", "end", "forget", "busy"}
 	cmd.Serial = true

@@ -12,6 +12,7 @@ package jlogin
 import (
 	"context"
 
+	"jottatools/lib/auth"
 	"jottatools/lib/command"
 	"jottatools/lib/config"
 	"jottatools/lib/connect"
@@ -69,6 +70,7 @@ type options struct {
 // Main runs the program, and returns its exit code.
 func Main() int {
 	cmd := command.New("jlogin", "log an account in and out, and show who is logged in")
+	cmd.Online = true
 	cmd.Long, cmd.Example = long, example
 	cmd.Args, cmd.Verbs = "[status | list | logout | renew]", []string{"status", "list", "logout", "renew"}
 	cmd.Alone = true
@@ -83,7 +85,18 @@ func Main() int {
 	if err := f.MarkHidden("generation"); err != nil {
 		panic(err) // it is declared above
 	}
+	cmd.CompleteFlag("service", services)
+	cmd.CompleteFlag("profile", connect.Profiles)
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })
+}
+
+// services returns the keys of all services.
+func services(context.Context, string) []string {
+	var keys []string
+	for _, s := range auth.Services {
+		keys = append(keys, s.Key)
+	}
+	return keys
 }
 
 // verbs are what jlogin does besides logging in.

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 	"text/tabwriter"
-	"time"
 
 	"jottatools/lib/auth"
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
+	"jottatools/lib/record"
 )
 
 // state is what jlogin status says.
@@ -77,7 +77,7 @@ func (s *state) print(env *command.Env) error {
 	rows := [][2]string{{"User", s.Username}, {"Service", service}, {"Space", space}}
 	if s.Kind == "login" {
 		rows = append([][2]string{{"Profile", s.Profile}}, rows...)
-		rows = append(rows, [2]string{"Logged in", local(s.LoggedIn)}, [2]string{"Token", "good until " + local(s.Expires) + ", then renewed"})
+		rows = append(rows, [2]string{"Logged in", record.LocalTime(s.LoggedIn)}, [2]string{"Token", "good until " + record.LocalTime(s.Expires) + ", then renewed"})
 	} else {
 		rows = append(rows, [2]string{"Logged in", "by name and password, from the environment or ~/.netrc"})
 	}
@@ -89,8 +89,6 @@ func (s *state) print(env *command.Env) error {
 	}
 	return table.Flush()
 }
-
-func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
 // list lists the profiles, without asking anybody.
 func list(_ context.Context, env *command.Env, o options) error {
@@ -117,7 +115,7 @@ func list(_ context.Context, env *command.Env, o options) error {
 		}
 		since := ""
 		if !info.LoggedIn.IsZero() {
-			since = local(info.LoggedIn)
+			since = record.LocalTime(info.LoggedIn)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", info.Profile, where(info), info.Username, since, info.Problem)
 	}

@@ -67,11 +67,14 @@ type options struct {
 // Main runs the program, and returns its exit code.
 func Main() int {
 	cmd := command.New("jls", "list what the service holds as records")
+	cmd.Online = true
 	cmd.Args, cmd.Long, cmd.Example = "[REMOTE…]", long, example
 	cmd.Garbage = 50 // a tenth faster than with half of that, for 2 MB
 	var o options
+	var one bool
 	f := cmd.Flags()
 	f.IntVar(&o.Depth, "depth", 0, "list at most `N` levels, asking for each folder by itself (0: all, in one request)")
+	f.BoolVarP(&one, "one", "1", false, "list the folder alone, as --depth 1 does")
 	f.BoolVar(&o.Trash, "trash", false, "list what is in the trash")
 	f.StringVar(&o.state, "state", "", "list files in these `STATES`: completed, incomplete, corrupt, or all")
 	f.BoolVar(&o.revisions, "revisions", false, "list each revision of each file")
@@ -81,7 +84,15 @@ func Main() int {
 	f.StringVar(&o.format, "format", "ndjson", "write `FORMAT`: ndjson, "+list.Formats)
 	command.JobsVar(f, &o.jobs, 6, "with --revisions and --at, ask for at most `N` files at once")
 	command.TimeoutVar(f, &o.timeout)
-	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })
+	cmd.CompleteArgs(connect.RemotePaths)
+	cmd.CompleteValues("format", "ndjson", "lsjson", "md5sum", "nul")
+	cmd.CompleteValues("state", "completed", "incomplete", "corrupt", "all")
+	return cmd.Main(func(ctx context.Context, env *command.Env) error {
+		if one {
+			o.Depth = 1
+		}
+		return run(ctx, env, o)
+	})
 }
 
 func run(ctx context.Context, env *command.Env, o options) error {

@@ -83,6 +83,7 @@ const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos |
 // Main runs the program, and returns its exit code.
 func Main() int {
 	cmd := command.New("jput", "upload what a plan says, in parallel, or a stream")
+	cmd.Online = true
 	cmd.Long, cmd.Example, cmd.Args = long, example, "[--to REMOTE - | --mkdir REMOTE…]"
 	var o options
 	f := cmd.Flags()
@@ -99,6 +100,7 @@ func Main() int {
 	f.Lookup("size").DefValue = "0" // so that the help shows no default
 	f.StringVar(&o.stream.SpoolDir, "spool-dir", "", "with --to: keep the stream in `DIR` (default: $TMPDIR)")
 	command.SizeVar(f, &o.stream.SpoolLimit, "spool-limit", "with --to: keep no more than `SIZE` of it (0: no limit)")
+	cmd.CompleteFlag("to", connect.RemotePaths)
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })
 }
 

@@ -59,6 +59,7 @@ const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos -
 // Main runs the program, and returns its exit code.
 func Main() int {
 	cmd := command.New("jrm", "delete on the service what a plan or a path says")
+	cmd.Online = true
 	cmd.Serial = true
 	cmd.Long, cmd.Example, cmd.Args = long, example, "[REMOTE…]"
 	var o options
@@ -71,6 +72,7 @@ func Main() int {
 	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "change nothing; mark what would be done as skipped")
 	command.JobsVar(f, &o.Jobs, 6, "deal with at most `N` entries at once")
 	command.TPSVar(f, &o.tps)
+	cmd.CompleteArgs(connect.RemotePaths)
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })
 }
 

@@ -47,6 +47,7 @@ const example = `  jshare holiday.mp4
 // Main runs the program, and returns its exit code.
 func Main() int {
 	cmd := command.New("jshare", "give public links to files")
+	cmd.Online = true
 	cmd.Long, cmd.Example, cmd.Args = long, example, "[FILE… | REMOTE…]"
 	var o options
 	f := cmd.Flags()
@@ -62,6 +63,7 @@ func Main() int {
 	command.ParseVar(f, &o.bandwidth, transfer.ParseBandwidth, "bwlimit", "send at most `RATE` bytes a second: 512k, or a timetable")
 	command.TPSVar(f, &o.tps)
 	command.TimeoutVar(f, &o.timeout)
+	cmd.CompleteFlag("to", connect.RemotePaths)
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })
 }
 

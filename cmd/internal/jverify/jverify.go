@@ -46,6 +46,7 @@ type options struct {
 // Main runs the program, and returns its exit code.
 func Main() int {
 	cmd := command.New("jverify", "read back what is stored, and compare it with what is on disk")
+	cmd.Online = true
 	cmd.Long, cmd.Example = long, example
 	var o options
 	f := cmd.Flags()
