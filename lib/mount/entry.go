@@ -207,7 +207,8 @@ func (e *entry) before() []spool.Content {
 		all = append(all, e.rev.content())
 	}
 	if e.local != nil {
-		all = append(all, e.local.before()...)
+		before, _ := e.local.before()
+		all = append(all, before...)
 	}
 	return all
 }

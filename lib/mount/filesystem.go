@@ -24,6 +24,7 @@ import (
 // Service is the part of a [jfs.Client] that a mount needs.
 type Service interface {
 	transfer.Putter
+	AllocateNew(context.Context, jfs.Path, jfs.Content) (*jfs.Allocation, error)
 	Customer(context.Context) (jfs.Customer, error)
 	Account(context.Context) (jfs.Account, error)
 	List(context.Context, jfs.Path) (jfs.Info, []jfs.Entry, error)
@@ -66,16 +67,18 @@ type fileSystem struct {
 	// oneRename is held by each rename.
 	oneRename sync.Mutex
 
-	mu      sync.Mutex // guards what follows
-	files   map[chunks.ID]*shared
-	checked map[chunks.ID]bool // contents that are being verified
-	account jfs.Account
-	asked   time.Time // when the account was
-	owner   string    // the account that the spool belongs to; "" if that is not known yet
-	lastErr string    // for status
-	lastAt  time.Time
-	refused error // the login is not good any more; nil: it is, as far as is known
-	away    error // the service does not answer; likewise
+	mu        sync.Mutex // guards what follows
+	files     map[chunks.ID]*shared
+	checked   map[chunks.ID]bool // contents that are being verified
+	account   jfs.Account
+	asked     time.Time // when the account was
+	owner     string    // the account that the spool belongs to; "" if that is not known yet
+	lastErr   string    // for status
+	conflicts int       // contents stored under a name of their own
+	aside     []string  // the paths of the last of them
+	lastAt    time.Time
+	refused   error // the login is not good any more; nil: it is, as far as is known
+	away      error // the service does not answer; likewise
 }
 
 // forOp returns the context of an operation that is carried out whether or not its

@@ -159,16 +159,16 @@ func (l *local) noteOffered() error {
 	return err
 }
 
-// before returns what the service may have in the place of the content, as far as is
-// known.
-func (l *local) before() []spool.Content {
+// before returns what the service may have in the place of the content, unless that is
+// not known.
+func (l *local) before() (all []spool.Content, known bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	all, _ := l.file.Before()
+	all, known = l.file.Before()
 	if l.offered != nil {
 		all = append(all, *l.offered)
 	}
-	return all
+	return all, known
 }
 
 // writeAt writes as io.WriterAt does. The error is an *elsewhere if a part of what is

@@ -283,6 +283,12 @@ func (f *fileSystem) status() *Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.Account, s.LastError = f.account.Username, f.lastErr
+	s.Conflicts = f.conflicts
+	for _, name := range f.aside {
+		if room -= len(name); room > 0 {
+			s.ConflictFiles = append(s.ConflictFiles, name)
+		}
+	}
 	if f.away != nil {
 		s.State = StateAway
 	}

@@ -128,6 +128,11 @@ func (c *cloud) Allocate(_ context.Context, p jfs.Path, content jfs.Content) (*j
 	return a, nil
 }
 
+// AllocateNew is the same: nobody else stores anything meanwhile.
+func (c *cloud) AllocateNew(ctx context.Context, p jfs.Path, content jfs.Content) (*jfs.Allocation, error) {
+	return c.Allocate(ctx, p, content)
+}
+
 func (c *cloud) Upload(_ context.Context, a *jfs.Allocation, body io.Reader) error {
 	b, err := io.ReadAll(body)
 	if err != nil {

@@ -36,6 +36,9 @@ type Status struct {
 	CacheBytes int64  `json:"cache_bytes"`
 	CacheLimit int64  `json:"cache_limit"`
 
+	Conflicts     int      `json:"conflicts,omitempty"`      // contents that were stored beside what somebody else had stored meanwhile
+	ConflictFiles []string `json:"conflict_files,omitempty"` // the last of them
+
 	LoginError  string    `json:"login_error,omitempty"` // the service does not take the login any more
 	LastError   string    `json:"last_error,omitempty"`
 	LastErrorAt time.Time `json:"last_error_at,omitzero"`
@@ -82,7 +85,7 @@ func parseStatus(b []byte) (*Status, error) {
 	if s.Version != 1 {
 		return nil, fmt.Errorf("it has the version %d, and this program reads version 1; use the jfuse that is mounted", s.Version)
 	}
-	least := min(int64(s.Pending), int64(s.Uploading), int64(s.Failed), s.PendingBytes, s.SpoolBytes, s.CacheBytes, s.CacheLimit)
+	least := min(int64(s.Conflicts), int64(s.Pending), int64(s.Uploading), int64(s.Failed), s.PendingBytes, s.SpoolBytes, s.CacheBytes, s.CacheLimit)
 	for _, f := range s.Files {
 		least = min(least, f.Size, f.SpoolBytes, int64(f.Tries))
 	}

@@ -20,6 +20,10 @@ func (s *refusing) Allocate(_ context.Context, p jfs.Path, _ jfs.Content) (*jfs.
 	return nil, &jfs.Error{Op: "upload", Path: p, Class: s.class, Message: "no"}
 }
 
+func (s *refusing) AllocateNew(ctx context.Context, p jfs.Path, content jfs.Content) (*jfs.Allocation, error) {
+	return s.Allocate(ctx, p, content)
+}
+
 // TestState: a monitor sees from one word whether somebody has to do something.
 func TestState(t *testing.T) {
 	for _, test := range []struct {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"jottatools/lib/mount/chunks"
 	"jottatools/lib/mount/spool"
 	"jottatools/lib/record"
+	"jottatools/lib/transfer"
 )
 
 // takeUp goes on with what an earlier mount left.
@@ -142,8 +144,8 @@ func judge(info *jfs.Info, before []spool.Content, ours spool.Content) verdict {
 	return inTheWay
 }
 
-// outdoneError says that the place of a content that was found in the spool has been
-// taken by another one.
+// outdoneError says that somebody else has stored another content in the place of one
+// that was written here.
 type outdoneError struct {
 	info    jfs.Info
 	verdict verdict
@@ -151,29 +153,69 @@ type outdoneError struct {
 
 func (e *outdoneError) Error() string { return "the service has another version by now" }
 
-// mayStore decides whether a version of a content may be sent to p. One that was found
-// in the spool has waited for longer than anybody watched: somebody else may have
-// stored something there meanwhile, which must not be covered by what is older. It may
-// even be stored already, since what is removed from the spool is not synced.
-func (f *fileSystem) mayStore(ctx context.Context, l *local, p jfs.Path, version uint64, ours spool.Content) error {
-	before, known := l.file.Before()
-	if l.isFound() && known {
-		info, err := f.service.Stat(ctx, p)
-		switch {
-		case errors.Is(err, jfs.ErrNotExist):
-		case err != nil:
-			return err
-		default:
-			if v := judge(&info, before, ours); v != mayGo {
-				return &outdoneError{info, v}
-			}
+// mayStore decides whether a version of a content may be sent to p. Somebody else may have
+// stored something there since it was read, or since an earlier mount left it in the spool,
+// which must not be covered by what knows nothing of it. It may even be stored already,
+// since what is removed from the spool is not synced. If fresh, nothing is known to have
+// been there, and it is left to the service to refuse what would replace something.
+func (f *fileSystem) mayStore(ctx context.Context, l *local, p jfs.Path, version uint64, ours spool.Content) (fresh bool, err error) {
+	before, known := l.before()
+	fresh = known && len(before) == 0 && !l.isFound()
+	if known && !fresh {
+		if err := f.compare(ctx, p, before, ours); err != nil {
+			return false, err
 		}
 	}
-	return l.offer(version, ours)
+	return fresh, l.offer(version, ours)
+}
+
+// compare returns an [*outdoneError] if the service has something else at p than it may
+// have.
+func (f *fileSystem) compare(ctx context.Context, p jfs.Path, before []spool.Content, ours spool.Content) error {
+	info, err := f.service.Stat(ctx, p)
+	if errors.Is(err, jfs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if v := judge(&info, before, ours); v != mayGo {
+		return &outdoneError{info, v}
+	}
+	return nil
+}
+
+// newOnly is a service that replaces nothing.
+type newOnly struct{ Service }
+
+func (s newOnly) Allocate(ctx context.Context, p jfs.Path, c jfs.Content) (*jfs.Allocation, error) {
+	return s.AllocateNew(ctx, p, c)
+}
+
+// sendNew sends a content to where nothing is known to be. How the service says that
+// something is there is not known for sure (docs/protocol.md, section 8.1): whenever it
+// refuses, it is looked at.
+func (f *fileSystem) sendNew(ctx context.Context, p jfs.Path, content jfs.Content, from transfer.Source) error {
+	sender := &transfer.Sender{Service: newOnly{f.service}, Bandwidth: f.o.Bandwidth}
+	_, err := sender.Send(ctx, p, content, from)
+	var refused *jfs.Error
+	if !errors.As(err, &refused) || refused.Retry || refused.Status < 400 || refused.Status >= 500 {
+		return err
+	}
+	switch refused.Class {
+	case record.ClassQuota, record.ClassLocked, record.ClassAuth, record.ClassRateLimited:
+		return err
+	}
+	if err := f.compare(ctx, p, nil, spool.Content{MD5: content.MD5, Size: content.Size}); err != nil {
+		return err
+	}
+	_, err = f.uploads.sender.Send(ctx, p, content, from)
+	return err
 }
 
 // outdone leaves its place to what somebody else has stored there. A content that the
-// service does not have gets a name of its own. The caller has claimed the entry.
+// service does not have gets a name of its own, as a copy beside it. The caller has claimed
+// the entry.
 func (f *fileSystem) outdone(e *entry, l *local, by *outdoneError) error {
 	if !f.renaming.TryRLock() { // whoever renames a folder waits for this upload
 		return errOutdated
@@ -183,7 +225,7 @@ func (f *fileSystem) outdone(e *entry, l *local, by *outdoneError) error {
 	p, dir, open, gone := f.tree.path(e), e.parent, e.handles > 0, e.gone || e.local != l
 	name := ""
 	if !gone {
-		name = f.asideName(dir, e.name, l.modified())
+		name = f.asideName(dir, e.name, l)
 	}
 	aside := f.tree.path(dir).Join(name)
 	f.tree.mu.Unlock()
@@ -217,18 +259,40 @@ func (f *fileSystem) outdone(e *entry, l *local, by *outdoneError) error {
 	other.local, other.changed = l, time.Now()
 	f.tree.mu.Unlock()
 	err := fmt.Errorf("%s was written here, but before it could be uploaded somebody else stored another version; what was written here becomes %s", p, aside)
+	f.conflict(aside)
 	f.note(err)
 	f.o.Warn("%v", err)
 	f.uploads.add(other, 0)
 	return nil
 }
 
+// mostConflicts bounds how many conflicts a status names.
+const mostConflicts = 20
+
+// conflict notes that something was stored under a name of its own.
+func (f *fileSystem) conflict(aside jfs.Path) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.conflicts++
+	f.aside = append(f.aside, string(aside))
+	f.aside = f.aside[max(0, len(f.aside)-mostConflicts):]
+}
+
 // asideName returns a free name for what was written as name. The tree's mu is held.
-func (f *fileSystem) asideName(dir *entry, name string, modified time.Time) string {
+func (f *fileSystem) asideName(dir *entry, name string, l *local) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "here"
+	}
+	modified := l.modified().Format("2006-01-02 150405")
+	as := fmt.Sprintf(" (conflict %s %s)", strings.ReplaceAll(host, "/", "-"), modified)
+	if l.isFound() {
+		as = fmt.Sprintf(" (from the spool, %s)", modified)
+	}
 	ext := path.Ext(name)
 	stem := []rune(strings.TrimSuffix(name, ext))
 	for n := 1; ; n++ {
-		suffix := modified.Format(" (from the spool, 2006-01-02 150405)")
+		suffix := as
 		if n > 1 {
 			suffix = fmt.Sprintf("%s %d", suffix, n)
 		}

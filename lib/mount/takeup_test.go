@@ -208,6 +208,10 @@ func (m *moody) Allocate(ctx context.Context, p jfs.Path, c jfs.Content) (*jfs.A
 	return m.cloud.Allocate(ctx, p, c)
 }
 
+func (m *moody) AllocateNew(ctx context.Context, p jfs.Path, c jfs.Content) (*jfs.Allocation, error) {
+	return m.Allocate(ctx, p, c)
+}
+
 // TestLoginAgain: a login that is refused is no mount; one that is refused later keeps
 // what was written, is in the status, and goes on once it is good again.
 func TestLoginAgain(t *testing.T) {

@@ -407,14 +407,20 @@ func (f *fileSystem) sendVersion(ctx context.Context, s *sending, e *entry, l *l
 	if changed() {
 		return errChanged
 	}
-	if err := f.mayStore(ctx, l, p, version, spool.Content{MD5: found.md5, Size: size}); err != nil {
+	fresh, err := f.mayStore(ctx, l, p, version, spool.Content{MD5: found.md5, Size: size})
+	if err != nil {
 		return err
 	}
 	f.tree.mu.Lock()
 	e.tried = true
 	f.tree.mu.Unlock()
 	content := jfs.Content{Size: size, MD5: found.md5, Created: created, Modified: modified}
-	_, err = f.uploads.sender.Send(ctx, p, content, transfer.Source{ReaderAt: s.reader(l), Changed: changed})
+	from := transfer.Source{ReaderAt: s.reader(l), Changed: changed}
+	if fresh {
+		err = f.sendNew(ctx, p, content, from)
+	} else {
+		_, err = f.uploads.sender.Send(ctx, p, content, from)
+	}
 	switch {
 	case errors.Is(err, transfer.ErrChanging), err != nil && changed():
 		return errChanged

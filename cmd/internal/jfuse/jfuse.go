@@ -223,6 +223,12 @@ func printStatus(env *command.Env, s *mount.Status) {
 	for _, f := range s.Files {
 		env.Printf("             %10s  %s%s", size(f.Size), f.Path, trouble(f))
 	}
+	if s.Conflicts > 0 {
+		env.Printf("conflicts    %d; what was written here is beside what somebody else stored:", s.Conflicts)
+		for _, name := range s.ConflictFiles {
+			env.Printf("             %s", name)
+		}
+	}
 	env.Printf("cache        %s of %s", size(s.CacheBytes), size(s.CacheLimit))
 	if s.LastError != "" {
 		env.Printf("last error   %s  %s", record.LocalTime(s.LastErrorAt), s.LastError)
