@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -213,17 +214,19 @@ func TestTable(t *testing.T) {
 	const stream = `{"kind":"file","path":"a\u001b[2J","size":1536,"status":"done"}
 {"kind":"dir","path":"d","action":"mkdir"}
 {"kind":"symlink","path":"l","target":"x"}
+{"kind":"file","path":"f","size":2,"mtime":"2026-01-02T03:04:05Z"}
 {"kind":"file","path":"e","size":0,"error":{"class":"quota","message":"full"}}
-{"kind":"end","v":1,"records":4}
+{"kind":"end","v":1,"records":5}
 `
 	for i := range stream { // whatever the pieces
 		if _, err := io.WriteString(table, stream[i:i+1]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	const want = `done            1.5 KiB  a\x1b[2J
+	want := `done            1.5 KiB  a\x1b[2J
 mkdir                    d/
-symlink                  l -> x
+symlink                                    l -> x
+file                2 B  ` + time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Local().Format("2006-01-02 15:04") + `  f
 failed              0 B  e: full
 `
 	if stdout.String() != want {

@@ -52,7 +52,7 @@ func row(line []byte) string {
 		path += " -> " + r.Target
 	}
 	changed := ""
-	if r.Action == "" && r.Status == "" { // else people look for what becomes of it
+	if r.Action == "" && r.Status == "" && r.Error == nil { // else people look for what becomes of it
 		if !r.MTime.IsZero() {
 			changed = r.MTime.Local().Format("2006-01-02 15:04")
 		}
