@@ -57,6 +57,8 @@ var ours = map[string][]string{
 	"lib/jserve":       {"lib/jserve/store"},
 	"lib/jserve/store": nil,
 	"lib/jserve/proxy": nil,
+	// An example for who writes a stage.
+	"docs/examples/stages/atmost": {"lib/record"},
 	// Tests that are programs.
 	"test/plain":      {"lib/jfs"},
 	"test/chaos":      {"test/plain"},
