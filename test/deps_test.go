@@ -46,6 +46,8 @@ var ours = map[string][]string{
 	"lib/place":           {"lib/record", "lib/local"},
 	"lib/transfer":        {"lib/record", "lib/local", "lib/place", "lib/jfs", "lib/brake"},
 	"lib/job":             {"lib/record", "lib/local", "lib/jfs", "lib/brake"},
+	"lib/job/session":     {"lib/local"},
+	"lib/notify":          nil,
 	"lib/share":           {"lib/record", "lib/local", "lib/jfs"},
 	"lib/digest/md5lanes": nil,
 	// The mount is no filter: it sends single files with the sender of the uploads.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -76,15 +77,16 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits":  exits,
-			"serve":  serve,
-			"names":  makeNames,
-			"schema": schemaCheck,
-			"fetch":  fetch,
-			"stats":  stats,
-			"tree":   copyTree,
-			"proxy":  proxied,
-			"await":  await,
+			"exits":   exits,
+			"serve":   serve,
+			"names":   makeNames,
+			"schema":  schemaCheck,
+			"fetch":   fetch,
+			"stats":   stats,
+			"tree":    copyTree,
+			"proxy":   proxied,
+			"await":   await,
+			"monitor": monitor,
 		},
 	})
 }
@@ -195,6 +197,32 @@ func awaitFile(name string, ended <-chan struct{}) (string, error) {
 		}
 	}
 	return "", errors.New("not ready in time")
+}
+
+// monitor FILE starts a server that notes in a file what it is told, a line with method and
+// path and then the body, and sets MONITOR to its address. It breaks the connection if the
+// path begins with /broken.
+func monitor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: monitor FILE")
+	}
+	file := ts.MkAbs(args[0])
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/broken") {
+			panic(http.ErrAbortHandler)
+		}
+		body, _ := io.ReadAll(r.Body)
+		f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err == nil {
+			_, err = fmt.Fprintf(f, "%s %s\n%s", r.Method, r.URL, body)
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("MONITOR", server.URL)
 }
 
 // stats FILE writes what the server has counted so far.

@@ -18,7 +18,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -33,7 +32,7 @@ var OneFile bool
 type Command struct {
 	Long    string   // what the program does, for its help and man page
 	Example string   // indented lines of shell
-	Args    string   // the arguments in the usage line, such as "DIR…"
+	Args    string   // the arguments in the usage line, such as "DIR…"; with several lines, several ways
 	Verbs   []string // words that the shell completes the first argument to
 	Alone   bool     // it is no part of a pipe, whose programs speak for each other
 	// Environment and Files are what the program goes by besides what all do: a name and
@@ -46,6 +45,7 @@ type Command struct {
 
 	cobra      *cobra.Command
 	candidates Candidates // for the arguments; may be nil
+	headings   []heading
 
 	version bool
 	man     bool
@@ -77,6 +77,9 @@ func (c *Command) Name() string { return c.cobra.Name() }
 // Flags returns the program's own flags, to declare them.
 func (c *Command) Flags() *pflag.FlagSet { return c.cobra.Flags() }
 
+// SetArgs has the program take args as its command line, not those of the process.
+func (c *Command) SetArgs(args []string) { c.cobra.SetArgs(args) }
+
 // gcPercent makes the collector run four times as often as it would by itself. What
 // the programs keep is small and what they throw away is much, so that most of
 // their memory is garbage that waits: this keeps that small for a few percent of time.
@@ -97,7 +100,7 @@ func (c *Command) Main(run func(ctx context.Context, env *Env) error) int {
 	// A panic ends a program with the code 2, which means wrong usage. Now it dies of
 	// a signal.
 	debug.SetTraceback("crash")
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), heard()...)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	ctx, cancel := leash(explained(ctx))
@@ -109,26 +112,37 @@ func (c *Command) Main(run func(ctx context.Context, env *Env) error) int {
 
 // report prints err and returns the exit code for it.
 func (c *Command) report(ctx context.Context, err error) int {
-	code := exitCode(ctx, err)
-	for _, e := range leaves(err) {
-		switch message := e.Error(); {
-		case message == "" || isBrokenPipe(e):
-		case isTold(e) && !c.Alone:
-			c.env.Infof("%s", message)
-		default:
-			c.env.Errorf("%s", message)
-		}
-	}
+	code := c.env.tellAll(ctx, err, c.Alone)
 	if code == ExitUsage {
 		c.env.Errorf("try %s --help", c.Name())
 	}
 	return code
 }
 
+// Tell prints an error, as if the program ended with it, and returns the exit code for it.
+func (e *Env) Tell(ctx context.Context, err error) int { return e.tellAll(ctx, err, false) }
+
+// tellAll prints what err joins. Alone is as in [Command].
+func (e *Env) tellAll(ctx context.Context, err error, alone bool) int {
+	for _, leaf := range leaves(err) {
+		switch message := leaf.Error(); {
+		case message == "" || isBrokenPipe(leaf):
+		case isTold(leaf) && !alone, ctx.Err() != nil && onLeash():
+			e.Infof("%s", message)
+		default:
+			e.Errorf("%s", message)
+		}
+	}
+	return exitCode(ctx, err)
+}
+
+// Help prints the help.
+func (c *Command) Help() error { return c.cobra.Help() }
+
 // settle completes the declaration by what all programs share.
 func (c *Command) settle() {
 	c.sharedFlags()
-	c.cobra.Use = strings.TrimSpace(c.Name() + " [flags] " + c.Args)
+	c.cobra.Use = c.Name()
 	c.cobra.Long = c.Long
 	if c.Long == "" {
 		c.cobra.Long = strings.ToUpper(c.cobra.Short[:1]) + c.cobra.Short[1:] + "."
@@ -166,6 +180,15 @@ func (c *Command) execute(ctx context.Context, run func(context.Context, *Env) e
 	return errors.Join(c.cobra.ExecuteContext(ctx), help.err)
 }
 
+// usageLines returns the ways to call the program.
+func (c *Command) usageLines() []string {
+	var lines []string
+	for args := range strings.SplitSeq(c.Args, "\n") {
+		lines = append(lines, strings.TrimSpace(c.Name()+" [flags] "+args))
+	}
+	return lines
+}
+
 // firstError keeps the first error of writing, for those who do not ask for it.
 type firstError struct {
 	io.Writer
@@ -196,8 +219,10 @@ func (c *Command) sharedFlags() {
 
 // writeHelp writes the help.
 func (c *Command) writeHelp(w io.Writer) {
-	flags := strings.TrimRight(c.cobra.LocalFlags().FlagUsagesWrapped(helpWidth), "\n")
-	fmt.Fprintf(w, "%s - %s\n\nUsage:\n  %s\n\n%s\n\nFlags:\n%s\n", c.Name(), c.cobra.Short, c.cobra.UseLine(), fill(c.cobra.Long), flags)
+	fmt.Fprintf(w, "%s - %s\n\nUsage:\n  %s\n\n%s\n", c.Name(), c.cobra.Short, strings.Join(c.usageLines(), "\n  "), fill(c.cobra.Long))
+	for _, s := range c.sections("Flags") {
+		fmt.Fprintf(w, "\n%s:\n%s\n", s.title, strings.TrimRight(s.flags.FlagUsagesWrapped(helpWidth), "\n"))
+	}
 	if c.Example != "" {
 		fmt.Fprintf(w, "\nExamples:\n%s\n", c.Example)
 	}

@@ -90,6 +90,28 @@ func (e *Env) Watched() bool {
 	return ok && !e.quiet && isatty.IsTerminal(f.Fd())
 }
 
+// OnTerminal reports whether a person reads the messages.
+func (e *Env) OnTerminal() bool {
+	f, ok := e.Stderr.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// Talk returns the flags that have another program say as much as this one, and in the
+// same form.
+func (e *Env) Talk() []string {
+	var flags []string
+	for range e.verbose {
+		flags = append(flags, "-v")
+	}
+	if e.quiet {
+		flags = append(flags, "-q")
+	}
+	if e.logFormat != "text" {
+		flags = append(flags, "--log-format="+e.logFormat)
+	}
+	return flags
+}
+
 // Printf prints lines of text for people on standard output.
 func (e *Env) Printf(format string, args ...any) { fmt.Fprintf(e.TextSink(), format+"\n", args...) }
 

@@ -45,6 +45,23 @@ const exitTable = `    0  all done
 // other reasons lead to further down a pipe.
 var gravest = []int{ExitInterrupted, ExitUsage, ExitAuth, ExitFull, ExitLimit, ExitRefused, ExitBusy, ExitTemporary, ExitInput, ExitPartial}
 
+// Gravest returns the exit code that a caller should hear of first, out of those of the
+// programs of a pipe. A code that none of ours has, such as that of a program that was
+// killed, means a temporary failure; it has no say if another one gives the reason.
+func Gravest(codes ...int) int {
+	for _, grave := range gravest {
+		if slices.Contains(codes, grave) {
+			return grave
+		}
+	}
+	for _, code := range codes {
+		if code != ExitOK {
+			return ExitTemporary
+		}
+	}
+	return ExitOK
+}
+
 // codedError is an error that knows its exit code.
 type codedError struct {
 	error

@@ -231,7 +231,14 @@ func PatternsVar(f *pflag.FlagSet, p *func(path string) bool, name, usage string
 // flagError names the flag, and says what is wrong with its value.
 func flagError(err error) error {
 	var bad *pflag.InvalidValueError
-	if !errors.As(err, &bad) {
+	var missing *pflag.ValueRequiredError
+	var unknown *pflag.NotExistError
+	switch {
+	case errors.As(err, &missing):
+		return Usagef("--%s needs a value", missing.GetFlag().Name)
+	case errors.As(err, &unknown):
+		return Usagef("there is no option %s", dashed(unknown.GetSpecifiedName()))
+	case !errors.As(err, &bad):
 		return Usagef("%v", err)
 	}
 	name, why := "--"+bad.GetFlag().Name, bad.Unwrap()
@@ -240,6 +247,14 @@ func flagError(err error) error {
 		return Usagef("%s: %q is not a number that it takes", name, bad.GetValue())
 	}
 	return Usagef("%s: %v", name, why)
+}
+
+// dashed returns the name of a flag as it is written.
+func dashed(name string) string {
+	if utf8.RuneCountInString(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }
 
 // FormatSize returns a number of bytes as people read it, such as "1.5GiB".

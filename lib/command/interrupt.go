@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"jottatools/lib/record"
 )
@@ -42,6 +44,19 @@ func (p *pipedFile) Read(b []byte) (int, error) {
 	return p.PipeReader.Read(b)
 }
 
+// heard returns the signals that stop a program, without those that whoever started it
+// wants ignored: nohup does so with SIGHUP, and a shell with the SIGINT of what it runs in
+// the background.
+func heard() []os.Signal {
+	signals := []os.Signal{syscall.SIGTERM}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signals = append(signals, s)
+		}
+	}
+	return signals
+}
+
 // explained returns a context that ends when signals, a context of signal.NotifyContext,
 // does, with a cause that people can read in the middle of a sentence.
 func explained(signals context.Context) context.Context {
@@ -61,6 +76,10 @@ func stopped(cause error) error {
 // end a supervisor such as jottasync holds open. When the supervisor dies, even
 // by kill -9, the pipe ends, and so does the program.
 const leashVariable = "JOTTA_LEASH_FD"
+
+// onLeash reports whether a supervisor has started the program. When it is stopped, the
+// supervisor tells people so, once for all of the pipe.
+func onLeash() bool { return os.Getenv(leashVariable) != "" }
 
 func leash(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)

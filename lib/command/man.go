@@ -26,16 +26,26 @@ func (c *Command) writeMan(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, ".TH %s 1 %q %q\n.nh\n", strings.ToUpper(c.Name()), date.Format("Jan 2006"), "jottatools "+Version())
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", c.Name(), roff(c.cobra.Short))
-	usage := strings.TrimPrefix(c.cobra.UseLine(), c.Name()+" ")
-	fmt.Fprintf(&b, ".SH SYNOPSIS\n\\fB%s\\fP %s\n", c.Name(), roff(usage))
+	b.WriteString(".SH SYNOPSIS\n")
+	for i, usage := range c.usageLines() {
+		if i > 0 {
+			b.WriteString(".br\n")
+		}
+		fmt.Fprintf(&b, "\\fB%s\\fP %s\n", c.Name(), roff(strings.TrimPrefix(usage, c.Name()+" ")))
+	}
 	b.WriteString(".SH DESCRIPTION\n")
 	manText(&b, c.cobra.Long)
 	b.WriteString(".SH OPTIONS\n")
-	c.cobra.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden {
-			manFlag(&b, f)
+	for i, s := range c.sections("") {
+		if i > 0 {
+			b.WriteString(".SS " + roff(s.title) + "\n")
 		}
-	})
+		s.flags.VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				manFlag(&b, f)
+			}
+		})
+	}
 	b.WriteString(".SH EXIT STATUS\n")
 	manText(&b, exitTable)
 	if c.Example != "" {

@@ -2,23 +2,32 @@
 //
 // Usage:
 //
+//	jjob sync SCRIPT [flags] SRC [DEST]
+//	jjob restore SCRIPT [flags] [REMOTE] DIR
 //	eval "$(jjob name SRC [DEST])"
 //	jjob begin --state FILE SRC DEST && PIPE; jjob end --state FILE --report FILE
 //
 // It names the job, remembers between runs what the brakes have to know, and leaves a
-// mark at the service so that jobs leave each other's files alone. The script jottasync
-// uses it.
+// mark at the service so that jobs leave each other's files alone. The scripts jottasync
+// and jottarestore are the pipes; for all else they call it.
 package jjob
 
 import (
 	"context"
-	"time"
+	"os"
 
 	"jottatools/lib/command"
 )
 
-const long = `Jjob does for a job what is needed around its pipe; jottasync uses it. A job is a
-folder, SRC, the remote folder DEST that it is stored in, and the account.
+const long = `Jjob does for a job what is needed around its pipe. A job is a folder, SRC, the remote
+folder DEST that it is stored in, and the account.
+
+"jjob sync SCRIPT …" is jottasync, and "jjob restore SCRIPT …" is jottarestore: these
+scripts call jjob so, with their own path and their arguments. Jjob takes the lock of the
+job, and runs the script again with the variable JOTTA_PIPE. That names a file of shell
+variables, which says what the pipe is to be made of. The script reads it, runs the pipe,
+and writes the names of its programs and then their exit codes to the file "$codes". So a
+script of your own can have another pipe.
 
 "jjob name SRC [DEST]" prints, for the shell to evaluate, src and dest as absolute
 paths, and job, a name for the job's files. Symbolic links in SRC stay: a job is the
@@ -33,10 +42,7 @@ stored, and lists them in the --again file, for jhash.
 "jjob end" ends a run: it notes in --state, and at the service, what the report of the
 run says.
 
-"jjob forget" removes the mark of the job from the service.
-
-"jjob busy FILE" says since when the lock FILE has been held, and by which process, if
-that is longer than --stale-lock.`
+"jjob forget" removes the mark of the job from the service.`
 
 const example = `  eval "$(jjob name ~/photos /Jotta/Archive/photos)"
   jjob begin --state "$job.state" "$src" "$dest"
@@ -48,15 +54,22 @@ type options struct {
 	kind, state, out, mounts, again, report string
 	local, readOnly, adopt                  bool
 	unmounted                               []string
-	stale                                   time.Duration
 }
+
+// jobs are the scripts that jjob is called by.
+var jobs = map[string]func(script string, args []string) int{"sync": syncMain, "restore": restoreMain}
 
 // Main runs the program, and returns its exit code.
 func Main() int {
+	if len(os.Args) > 2 {
+		if run := jobs[os.Args[1]]; run != nil {
+			return run(os.Args[2], os.Args[3:])
+		}
+	}
 	cmd := command.New("jjob", "name a job, and remember between its runs what the brakes need")
 	cmd.Online = true
-	cmd.Long, cmd.Example, cmd.Args = long, example, "name | begin | end | forget | busy …"
-	cmd.Verbs = []string{"name", "begin", "end", "forget", "busy"}
+	cmd.Long, cmd.Example, cmd.Args = long, example, "name | begin | end | forget …\nsync | restore SCRIPT …"
+	cmd.Verbs = []string{"sync", "restore", "name", "begin", "end", "forget"}
 	cmd.Serial = true
 	var o options
 	f := cmd.Flags()
@@ -70,8 +83,7 @@ func Main() int {
 	f.BoolVar(&o.readOnly, "read-only", false, "with begin: change nothing at the service")
 	f.BoolVar(&o.adopt, "adopt", false, "with begin: what is in DEST is this job's from now on; other jobs of the same DEST are no more")
 	f.StringArrayVar(&o.unmounted, "accept-unmounted", nil, "with begin: no file system is to be mounted in the folder `PATH` any more")
-	f.DurationVar(&o.stale, "stale-lock", 24*time.Hour, "with busy: a lock is stale after `DURATION`")
-	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })
+	return cmd.Main(func(ctx context.Context, env *command.Env) error { return dispatch(ctx, env, o) })
 }
 
 // verbs are what jjob does; how many arguments each takes stands beside it.
@@ -83,16 +95,15 @@ var verbs = map[string]struct {
 	"begin":  {begin, 2, 2},
 	"end":    {end, 0, 0},
 	"forget": {forget, 0, 0},
-	"busy":   {busy, 1, 1},
 }
 
-func run(ctx context.Context, env *command.Env, o options) error {
+func dispatch(ctx context.Context, env *command.Env, o options) error {
 	if len(env.Args) == 0 {
-		return command.Usagef("say what to do: name, begin, end, forget or busy")
+		return command.Usagef("say what to do: sync, restore, name, begin, end or forget")
 	}
 	verb, known := verbs[env.Args[0]]
 	if !known {
-		return command.Usagef("jjob knows name, begin, end, forget and busy, not %q", env.Args[0])
+		return command.Usagef("jjob knows sync, restore, name, begin, end and forget, not %q", env.Args[0])
 	}
 	env.Args = env.Args[1:]
 	if n := len(env.Args); n < verb.least || n > verb.most {

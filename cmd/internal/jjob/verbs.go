@@ -5,69 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
-	"jottatools/lib/auth"
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
 	"jottatools/lib/jfs"
 	"jottatools/lib/job"
+	"jottatools/lib/job/session"
 	"jottatools/lib/report"
 )
 
 // name prints src, dest and job for the shell.
 func name(_ context.Context, env *command.Env, o options) error {
-	source, err := job.Source(env.Args[0])
+	id, err := identify(o.kind, o.local, env.Args[0], strings.Join(env.Args[1:], ""))
 	if err != nil {
 		return err
 	}
-	remote := ""
-	if len(env.Args) > 1 {
-		remote = env.Args[1]
-	} else {
-		host, err := job.Host()
-		if err != nil || host == "" {
-			return command.Usagef("this machine has no name to make a remote folder of; name one")
-		}
-		remote = "/Jotta/Archive/" + host + filepath.ToSlash(source)
-	}
-	dest, err := jfs.ParsePath(remote)
-	switch {
-	case err != nil:
-		return command.Usagef("DEST: %v", err)
-	case dest.Reserved():
-		return command.Usagef("DEST: %s is where jobs leave their marks; name another folder", dest)
-	}
-	account, err := account(o.local)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(env.ExactSink(), "src=%s\ndest=%s\njob=%s\n", quoted(source), quoted(string(dest)), quoted(job.Key(o.kind, account, source, dest)))
+	fmt.Fprintf(env.ExactSink(), "src=%s\ndest=%s\njob=%s\n", session.Quote(id.source), session.Quote(string(id.dest)), session.Quote(id.key))
 	return nil
-}
-
-// quoted returns s as a word of the shell.
-func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
-// account returns what tells the account that the environment and the configuration
-// choose from others. It asks nobody.
-func account(ofThisMachine bool) (string, error) {
-	if ofThisMachine {
-		return "local", nil
-	}
-	settings, err := connect.Settings("")
-	if err != nil {
-		return "", err
-	}
-	user := ""
-	if credentials, err := auth.Find(connect.Login(settings)); err == nil {
-		if basic, ok := credentials.(*auth.Basic); ok {
-			user = basic.User()
-		}
-	}
-	return strings.Join([]string{settings.Profile, settings.Endpoint, user}, "\x00"), nil
 }
 
 // begin begins a run.
@@ -79,12 +34,17 @@ func begin(ctx context.Context, env *command.Env, o options) error {
 	if err != nil {
 		return command.Usagef("DEST: %v", err)
 	}
+	return beginRun(ctx, env, o, env.Args[0], dest)
+}
+
+// beginRun is begin once it is known which job it is.
+func beginRun(ctx context.Context, env *command.Env, o options, source string, dest jfs.Path) error {
 	s, err := job.Load(o.state, func(err error) { env.Errorf("%v", err) })
 	if err != nil {
 		return err
 	}
 	host, _ := job.Host()
-	s.Begins(env.Args[0], dest, host)
+	s.Begins(source, dest, host)
 	if err := o.doubts(s); err != nil {
 		return err
 	}
@@ -142,16 +102,22 @@ func writeList(name string, paths [][]byte) error {
 	return os.WriteFile(name, list, 0o600)
 }
 
-// end ends a run. It makes DEST if the run had nothing to store in it.
+// end ends a run.
 func end(ctx context.Context, env *command.Env, o options) error {
 	if o.state == "" || o.report == "" {
 		return command.Usagef("--state FILE and --report FILE are needed")
 	}
-	s, err := job.Load(o.state, func(err error) { env.Errorf("%v", err) })
+	return endRun(ctx, env, o.state, o.report)
+}
+
+// endRun notes in the memory of a job, and at the service, what the report of a run says.
+// It makes DEST if the run had nothing to store in it.
+func endRun(ctx context.Context, env *command.Env, memory, final string) error {
+	s, err := job.Load(memory, func(err error) { env.Errorf("%v", err) })
 	if err != nil {
 		return err
 	}
-	r, err := report.Load(o.report)
+	r, err := report.Load(final)
 	if r == nil || err != nil {
 		return err // no report: the run has come to nothing
 	}
@@ -165,7 +131,7 @@ func end(ctx context.Context, env *command.Env, o options) error {
 		out.Mounts = append(out.Mounts, e.Path)
 	}
 	s.End(out)
-	if err := s.Save(o.state); err != nil {
+	if err := s.Save(memory); err != nil {
 		return err
 	}
 	client, err := connect.Client(env, 0)
@@ -185,7 +151,12 @@ func end(ctx context.Context, env *command.Env, o options) error {
 
 // forget removes the mark of a job.
 func forget(ctx context.Context, env *command.Env, o options) error {
-	s, err := job.Load(o.state, func(error) {})
+	return forgetMark(ctx, env, o.state)
+}
+
+// forgetMark removes the mark of the job with that memory from the service.
+func forgetMark(ctx context.Context, env *command.Env, memory string) error {
+	s, err := job.Load(memory, func(error) {})
 	if err != nil || s.ID == "" {
 		return err
 	}
@@ -196,25 +167,6 @@ func forget(ctx context.Context, env *command.Env, o options) error {
 	if err != nil {
 		env.Errorf("the mark of the job stays in %s: %v", jfs.Path(s.Dest).MountPoint(), err)
 		return command.Exit(command.ExitPartial, errors.New(""))
-	}
-	return nil
-}
-
-// busy says who has held a lock for too long.
-func busy(_ context.Context, env *command.Env, o options) error {
-	info, err := os.Stat(env.Args[0])
-	if err != nil {
-		return err
-	}
-	since := info.ModTime() // the holder has written its number when it took the lock
-	held := time.Since(since)
-	b, _ := os.ReadFile(env.Args[0])
-	holder := strings.TrimSpace(string(b))
-	if held >= o.stale {
-		env.Errorf("another run of this job has held the lock for %v, since %s (process %s); nothing is stored meanwhile: look what it waits for, or end it",
-			held.Round(time.Minute), since.Local().Format("2006-01-02 15:04:05 MST"), holder)
-	} else if env.Verbose() > 0 {
-		env.Errorf("another run of this job holds the lock, since %s (process %s)", since.Local().Format("2006-01-02 15:04:05 MST"), holder)
 	}
 	return nil
 }

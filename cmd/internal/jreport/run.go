@@ -7,7 +7,6 @@ import (
 	"os"
 	"time"
 
-	"jottatools/lib/auth"
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
 	"jottatools/lib/record"
@@ -85,18 +84,8 @@ func (o *options) account() report.Account {
 	if o.local {
 		return report.Account{Server: report.Local}
 	}
-	settings, err := connect.Settings("")
-	if err != nil {
-		return report.Account{}
-	}
-	a := report.Account{Server: cmp.Or(settings.Endpoint, "Jottacloud"), Profile: settings.Profile}
-	login := connect.Login(settings)
-	credentials, _ := auth.Find(login)
-	if basic, ok := credentials.(*auth.Basic); ok {
-		a.User, a.Profile = basic.User(), ""
-	} else if info, err := auth.Look(login); err == nil && info.Service != "" {
-		a = report.Account{Server: cmp.Or(info.Endpoint, info.Service), User: info.Username, Profile: info.Profile}
-	}
+	var a report.Account
+	a.Server, a.User, a.Profile = connect.Who()
 	return a
 }
 

@@ -3,6 +3,8 @@ package jreport
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -12,35 +14,20 @@ import (
 
 // status prints reports.
 func status(env *command.Env, o options) error {
-	now := time.Now()
-	red, found := false, 0
 	for _, name := range env.Args[1:] {
-		r, err := load(name)
-		if err != nil {
-			return err
-		}
-		if r == nil {
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 			return command.Usagef("%s: there is no such report", name)
 		}
-		if o.source != "" && r.Source != o.source || o.dest != "" && r.Dest != o.dest {
-			continue
-		}
-		found++
-		red = red || r.Red(now, o.maxAge)
-		if o.json {
-			err = env.PrintJSON(r, "")
-		} else {
-			if found > 1 {
-				env.Printf("")
-			}
-			err = r.WriteStatus(env.TextSink(), now, o.maxAge)
-		}
-		if err != nil {
-			return err
-		}
 	}
+	found, err := report.Find(env.Args[1:], report.Choice{Source: o.source, Dest: o.dest})
+	if err != nil {
+		return noReport(err)
+	}
+	red, err := report.Status{MaxAge: o.maxAge, JSON: o.json}.Show(env, found, time.Now())
 	switch {
-	case found == 0:
+	case err != nil:
+		return err
+	case len(found) == 0:
 		return command.Exit(command.ExitPartial, errors.New("nothing is known of that; it has never been stored from here"))
 	case red:
 		return command.Exit(command.ExitPartial, errors.New(""))
@@ -108,8 +95,13 @@ func trouble(o options) error {
 // load reads a report; nil: there is none.
 func load(name string) (*report.Report, error) {
 	r, err := report.Load(name)
+	return r, noReport(err)
+}
+
+// noReport gives an error its exit code.
+func noReport(err error) error {
 	if errors.Is(err, report.ErrNoReport) {
-		err = command.Exit(command.ExitInput, err)
+		return command.Exit(command.ExitInput, err)
 	}
-	return r, err
+	return err
 }
