@@ -90,6 +90,9 @@ func (e *Env) Watched() bool {
 	return ok && !e.quiet && isatty.IsTerminal(f.Fd())
 }
 
+// Stopped reports whether the program has been told to stop.
+func (e *Env) Stopped() bool { return e.ctx.Err() != nil }
+
 // OnTerminal reports whether a person reads the messages.
 func (e *Env) OnTerminal() bool {
 	f, ok := e.Stderr.(*os.File)

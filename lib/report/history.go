@@ -111,7 +111,7 @@ func History(name string) ([]Past, error) {
 func (r *Report) Progress() string {
 	p := r.Past(0)
 	if p.Changed == 0 {
-		return "nothing had to be " + r.choose("stored", "fetched") + " so far"
+		return "no entry is finished yet"
 	}
 	return fmt.Sprintf("%s %s, %s", record.Count(p.Changed, "entry was", "entries were"), r.choose("stored", "fetched"), bytes(p.Sent)+" sent")
 }

@@ -57,7 +57,7 @@ func TestPast(t *testing.T) {
 	if got, want := r.Progress(), "3 entries were stored, 1 KiB sent"; got != want {
 		t.Errorf("Progress = %q, want %q", got, want)
 	}
-	if got, want := (&Report{Restore: true}).Progress(), "nothing had to be fetched so far"; got != want {
+	if got, want := (&Report{Restore: true}).Progress(), "no entry is finished yet"; got != want {
 		t.Errorf("Progress = %q, want %q", got, want)
 	}
 }

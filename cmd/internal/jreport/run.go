@@ -123,7 +123,7 @@ func tell(env *command.Env, r *report.Run, o options) error {
 	case o.dryRun:
 		return nil
 	}
-	watched := env.Watched() || env.Verbose() > 0
+	watched := (env.Watched() || env.Verbose() > 0) && !env.Stopped() // or else whoever has stopped it speaks
 	if watched {
 		env.Printf("%s", r.Summary())
 	}
