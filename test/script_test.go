@@ -57,6 +57,13 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("UPDATE") != "",
+		Condition: func(name string) (bool, error) {
+			if name != "booted" { // by systemd
+				return false, fmt.Errorf("there is no condition %s", name)
+			}
+			_, err := os.Stat("/run/systemd/system")
+			return err == nil, nil
+		},
 		Setup: func(env *testscript.Env) error {
 			home := filepath.Join(env.WorkDir, ".home")
 			env.Setenv("HOME", home)

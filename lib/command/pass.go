@@ -1,6 +1,8 @@
 package command
 
 import (
+	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/pflag"
@@ -65,3 +67,35 @@ type optional string
 func (o *optional) String() string        { return string(*o) }
 func (o *optional) Type() string          { return "bool" } // so that the help does not show what stands for none
 func (o *optional) Set(text string) error { *o = optional(text); return nil }
+
+// recorded is a flag that notes how it was given.
+type recorded struct {
+	pflag.Value
+	name string
+	file bool // its value is the path of a file
+	to   *[]string
+}
+
+func (r *recorded) Set(text string) error {
+	if err := r.Value.Set(text); err != nil {
+		return err
+	}
+	if r.file {
+		if path, err := filepath.Abs(text); err == nil {
+			text = path
+		}
+	}
+	*r.to = append(*r.to, "--"+r.name+"="+text)
+	return nil
+}
+
+// Record notes in what it returns how the flags that are declared so far are given, for the
+// same to be run at another time and place: those called files have paths as their values,
+// which become absolute.
+func Record(f *pflag.FlagSet, files ...string) *[]string {
+	given := new([]string)
+	f.VisitAll(func(flag *pflag.Flag) {
+		flag.Value = &recorded{flag.Value, flag.Name, slices.Contains(files, flag.Name), given}
+	})
+	return given
+}

@@ -3,6 +3,8 @@ package report
 import (
 	"io"
 	"time"
+
+	"jottatools/lib/record"
 )
 
 // Choice says which reports are meant: those of a source and of a destination; empty
@@ -42,25 +44,37 @@ type Page interface {
 type Status struct {
 	MaxAge time.Duration // as for [Report.Red]
 	JSON   bool
+	Note   func(Found) string // a line more about the job, or ""; may be nil
 }
 
 // Show shows reports, and reports whether a person has to look at one.
 func (s Status) Show(to Page, found []Found, now time.Time) (red bool, err error) {
 	for i, r := range found {
 		red = red || r.Red(now, s.MaxAge)
-		switch {
-		case s.JSON:
+		if s.JSON {
 			err = to.PrintJSON(r.Report, "")
-		case i > 0:
-			if _, err = io.WriteString(to.TextSink(), "\n"); err == nil {
-				err = r.WriteStatus(to.TextSink(), now, s.MaxAge)
-			}
-		default:
-			err = r.WriteStatus(to.TextSink(), now, s.MaxAge)
+		} else {
+			err = s.write(to.TextSink(), r, i > 0, now)
 		}
 		if err != nil {
 			return red, err
 		}
 	}
 	return red, nil
+}
+
+func (s Status) write(w io.Writer, r Found, apart bool, now time.Time) error {
+	if apart {
+		if _, err := io.WriteString(w, "\n"); err != nil {
+			return err
+		}
+	}
+	if err := r.WriteStatus(w, now, s.MaxAge); err != nil || s.Note == nil {
+		return err
+	}
+	if note := s.Note(r); note != "" {
+		_, err := io.WriteString(w, record.Printable(note)+"\n")
+		return err
+	}
+	return nil
 }

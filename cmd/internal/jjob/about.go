@@ -60,7 +60,7 @@ func (o *syncOptions) chosen(args []string) ([]report.Found, error) {
 }
 
 // status prints what is known of jobs.
-func (o *syncOptions) status(env *command.Env, args []string) error {
+func (o *syncOptions) status(ctx context.Context, env *command.Env, args []string) error {
 	if len(args) > 2 {
 		return command.Usagef("status takes at most SRC and DEST")
 	}
@@ -82,7 +82,7 @@ func (o *syncOptions) status(env *command.Env, args []string) error {
 		}
 		return o.writeMetrics(report.Metrics(reports, time.Now()))
 	}
-	red, err := report.Status{MaxAge: maxAge, JSON: o.json}.Show(env, found, time.Now())
+	red, err := report.Status{MaxAge: maxAge, JSON: o.json, Note: o.scheduled(ctx, env)}.Show(env, found, time.Now())
 	switch {
 	case err != nil:
 		return err

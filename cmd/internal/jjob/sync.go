@@ -31,11 +31,16 @@ all is well, and also if a job has not run for three times as long as usual.
 
 "jottasync history" prints a line for each of the last runs of a job.
 
+"jottasync schedule" has the job run at set times, with the options that are given: by a
+timer of systemd, or by cron where systemd does not run. "jottasync unschedule" ends that, and
+status shows it.
+
 "jottasync forget" removes the report, the memory and the hash cache of a job, and its mark
 at the service. It is for a job whose DEST was mistyped; what is stored stays.`
 
 const syncExample = `  jottasync ~/photos /Jotta/Archive/photos
   jottasync --prune --exclude '*.tmp' /srv/photos /Jotta/Archive/nas/photos
+  jottasync schedule --daily 03:17 --prune /srv/photos /Jotta/Archive/nas/photos
   jottasync status
   jottasync --verify=auto /srv/photos /Jotta/Archive/nas/photos`
 
@@ -56,6 +61,7 @@ var jobEnvironment = [][2]string{
 type syncOptions struct {
 	common
 	notices
+	times
 
 	prune                          bool
 	adopt                          bool
@@ -76,8 +82,8 @@ func syncMain(script string, args []string) int {
 	cmd := command.New("jottasync", "back up a tree to Jottacloud with one command")
 	cmd.SetArgs(args)
 	cmd.Online, cmd.Serial = true, true
-	cmd.Args = "SRC [DEST]\n--verify SRC [DEST]\nstatus [SRC [DEST]]\nhistory SRC [DEST]\nforget SRC [DEST]"
-	cmd.Verbs = []string{"status", "history", "forget", "help"}
+	cmd.Args = "SRC [DEST]\n--verify SRC [DEST]\nstatus [SRC [DEST]]\nhistory SRC [DEST]\nschedule --daily TIME SRC [DEST]\nunschedule SRC [DEST]\nforget SRC [DEST]"
+	cmd.Verbs = []string{"status", "history", "schedule", "unschedule", "forget", "help"}
 	cmd.Long, cmd.Example = syncLong, syncExample
 	cmd.Environment, cmd.Files = jobEnvironment, syncFiles
 	o := &syncOptions{common: common{script: script}}
@@ -139,9 +145,12 @@ func (o *syncOptions) declare(cmd *command.Command) {
 	cmd.Heading("What it says")
 	o.outputs(cmd)
 	o.notices.declare(cmd)
-	f.StringVar(&o.maxAge, "max-age", "", "with status: it is not well if the tree was last stored whole longer than `TIME` ago, such as 36h")
-	f.BoolVar(&o.json, "json", false, "with status and history: print JSON, one line for each report or run")
-	f.StringVar(&o.metrics, "metrics", "", "with status: print nothing, and write `FILE` for the node exporter of Prometheus")
+	o.times.declare(cmd)
+
+	cmd.Heading("For status and history")
+	f.StringVar(&o.maxAge, "max-age", "", "it is not well if the tree was last stored whole longer than `TIME` ago, such as 36h")
+	f.BoolVar(&o.json, "json", false, "print JSON, one line for each report or run")
+	f.StringVar(&o.metrics, "metrics", "", "print nothing, and write `FILE` for the node exporter of Prometheus")
 }
 
 // verifyAll is --verify without a value.
@@ -200,13 +209,17 @@ func (o *syncOptions) dispatch(ctx context.Context, env *command.Env) error {
 	}
 	switch {
 	case verb == "status":
-		return o.status(env, env.Args[1:])
+		return o.status(ctx, env, env.Args[1:])
 	case o.maxAge != "":
 		return command.Usagef("--max-age goes with status")
 	case o.metrics != "":
 		return command.Usagef("--metrics goes with status")
 	case verb == "history":
 		return o.history(env, env.Args[1:])
+	case verb == "schedule":
+		return o.schedule(ctx, env, env.Args[1:])
+	case verb == "unschedule":
+		return o.unschedule(ctx, env, env.Args[1:])
 	case verb == "forget":
 		return o.forget(ctx, env, env.Args[1:])
 	case o.json:
