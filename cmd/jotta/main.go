@@ -52,11 +52,12 @@ var programs = map[string]func() int{
 	"jwalk":   jwalk.Main,
 }
 
-const long = `Jotta is all programs of the toolkit in one file. Started under the name of one, by a
-link, it is that program; so it is with the name as its first argument.
+const long = `Jotta is one file with all programs of the toolkit. It runs the program whose name
+it was started under, for example through a link, or whose name is the first
+argument.
 
-"jotta --install DIR" makes the links in DIR, to where jotta is now. Links that are
-there are replaced, files are not.`
+"jotta --install DIR" makes links in DIR that lead to jotta. It replaces links that
+exist, but not files.`
 
 const example = `  jotta --install ~/bin
   jotta jwalk ~/photos | jotta jhash`

@@ -205,8 +205,8 @@ func (w *firstError) Write(b []byte) (int, error) {
 
 func (c *Command) sharedFlags() {
 	f := c.cobra.Flags()
-	f.VarPF(&c.env.verbose, "verbose", "v", "say more on standard error; twice for details").NoOptDefVal = "true"
-	f.BoolVarP(&c.env.quiet, "quiet", "q", false, "say nothing but errors, not even progress")
+	f.VarPF(&c.env.verbose, "verbose", "v", "print more on standard error; twice for details").NoOptDefVal = "true"
+	f.BoolVarP(&c.env.quiet, "quiet", "q", false, "print only errors, no progress")
 	f.StringVar(&c.env.logFormat, "log-format", "text", "write messages as `FORMAT`: text or json")
 	f.BoolVar(&c.version, "version", false, "print the version and exit")
 	f.BoolVar(&c.man, "man", false, "print the man page and exit")

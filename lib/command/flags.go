@@ -80,7 +80,7 @@ func JobsVar(f *pflag.FlagSet, p *int, n int, usage string) {
 // machine. Help and man page say so, and are the same on all machines.
 func JobsPerProcessorVar(f *pflag.FlagSet, p *int, n int, usage string) {
 	JobsVar(f, p, n*runtime.NumCPU(), usage)
-	f.Lookup("jobs").DefValue = fmt.Sprintf("%d for each processor", n)
+	f.Lookup("jobs").DefValue = fmt.Sprintf("%d per processor", n)
 }
 
 // perSecond is a flag value: how many requests a second; 0 is no limit.
@@ -120,7 +120,7 @@ func (t *timeout) Set(text string) error {
 // given up.
 func TimeoutVar(f *pflag.FlagSet, p *time.Duration) {
 	*p = 5 * time.Minute
-	f.Var((*timeout)(p), "timeout", "give a transfer up that brings less than 16 KiB within `TIME`")
+	f.Var((*timeout)(p), "timeout", "give up a transfer that delivers less than 16 KiB within `TIME`")
 	f.Lookup("timeout").DefValue = "5m"
 }
 

@@ -8,7 +8,7 @@ import (
 // Options says how to plan.
 type Options struct {
 	Dest         string       // remote path of the target's root; "" if there is none
-	Prune        bool         // propose to delete what is gone from the source
+	Prune        bool         // propose to delete entries that are gone from the source
 	PruneIgnored bool         // what a rule about names leaves out counts as gone
 	MaxDelete    brake.Limit  // with Prune: propose to delete no file at all beyond this
 	MaxChange    *brake.Limit // overwrite no file at all beyond this; nil: without limit

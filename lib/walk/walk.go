@@ -36,7 +36,7 @@ type Options struct {
 	Prefix string // name of the one folder in Root to list, with a record of its own; "": all of Root, which gets none
 
 	Rules         *Rules        // what to leave out besides what ignore files say
-	Follow        bool          // list what symbolic links lead to in their place
+	Follow        bool          // follow symbolic links and list their targets instead
 	OneFileSystem bool          // leave out folders on another file system than Root and Prefix
 	ExcludeCaches bool          // leave out folders with a CACHEDIR.TAG
 	Tags          []Tag         // leave out folders with one of these

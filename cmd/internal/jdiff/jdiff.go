@@ -26,46 +26,51 @@ import (
 
 // Main runs the program, and returns its exit code.
 func Main() int {
-	cmd := command.New("jdiff", "say what to put, make, touch and delete")
+	cmd := command.New("jdiff", "plan which entries to upload, make, touch and delete")
 	cmd.Online = true
 	cmd.Serial, cmd.Garbage = true, 100
 	cmd.Args = "[A.ndjson B.ndjson]"
 	cmd.Long = `Jdiff joins the records of a local tree with the listing of a remote folder and
-gives each an action and a reason. It changes nothing: what it writes is the plan,
-to be piped into jput, looked at, or saved and carried out later.
+gives each record an action and a reason. It changes nothing. Its output is a
+plan that you can pipe into jput, inspect, or save and carry out later.
 
-With two files it says what to do so that B becomes like A, without asking any
+With two files, jdiff plans how to make B like A, without contacting any
 service; - is standard input.
 
-With --reverse it is the other way round: what to fetch so that the local tree
-becomes like what is stored, for jget. What only the local side has stays as it is,
-with the action none and the reason gone. The second of two files is then a
-listing, such as jls writes.
+With --reverse, jdiff plans in the other direction: it says which files to fetch
+so that the local tree becomes like the stored one, for jget. Entries that only
+the local side has stay as they are, with the action none and the reason gone.
+If you give two files, the second is then a listing as jls writes it.
 
-With --changes, what is the same on both sides is left out, and only counted in the
-end record: of a tree in which little has changed, the programs behind have little
-to read. Jput, jrm, jget and jreport take such a stream like any other; to those that
-have to see each entry it is not whole.
+With --changes, jdiff leaves out entries that are the same on both sides, and
+only counts them in the end record. If little has changed in a tree, the next
+programs have little to read. Jput, jrm, jget and jreport accept such a stream.
+Programs that have to see every entry treat it as not whole.
 
-With --prune, what is gone from the source is proposed for deletion: after
-everything else, only if the source was read whole and without errors, has a file
-at all, and no more files than --max-delete are gone. Folders do not count.
+With --prune, jdiff proposes to delete entries that are gone from the source.
+These deletions come last. Jdiff proposes them only if it read the source whole
+and without errors, the source has at least one file, and no more files than
+--max-delete are gone. Folders do not count.
 
-Files whose content has changed come after what is the same or new, and only if they
-are no more than --max-change: the service keeps five revisions, and damage that is
-stored night after night drives the good ones out. What either limit holds back is in
-the plan, with action none and reason held, and jdiff exits 6.
+Files that have changed come after new and unchanged ones. Jdiff proposes to
+overwrite them only if there are no more than --max-change. The service keeps
+five revisions, so if damaged files were stored night after night, the good
+revisions would be lost. If either limit is exceeded, the held entries stay in
+the plan with the action none and the reason held, and jdiff exits 6.
 
-With --state, jdiff knows what earlier runs of the job have seen. A share is then also
-of what was stored when all was last well, so that what a wrong source adds does not
-count; folders in which other jobs store are left alone; and a file that has the size
-and time of what is stored, and another content, is not stored, since the disk seems to
-have damaged it, unless it was written since, or --accept-changed names it.
+With --state, jdiff knows the earlier runs of the job. This has three effects. A
+share in percent also applies to the number of files stored when all was last
+well, so files that a wrong source has added do not count. Jdiff leaves folders
+alone in which other jobs store. Jdiff does not store a file that has the size
+and time of the stored copy but a different MD5, because the disk seems to have
+damaged it. It does store such a file if it was written since, or if
+--accept-changed names it.
 
-With --track-renames as well, a new file whose content is in one that is gone is
-proposed as a move on the service, which keeps its older revisions and its public
-link, and sends nothing. New files then come after all that is not new. What is
-moved away is not deleted, nor does it count for --max-delete.`
+With --track-renames as well, jdiff looks for each new file among those that are
+gone. If one has the same size and MD5, jdiff proposes to move it on the service.
+The file keeps its older revisions and its public link, and nothing is sent. New
+files then come after the other records. A moved file is not deleted, and does
+not count for --max-delete.`
 	cmd.Example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune | jput |
       jrm
@@ -81,16 +86,16 @@ moved away is not deleted, nor does it count for --max-delete.`
 	o.MaxDelete = brake.Limit{N: 50, Percent: true}
 	f := cmd.Flags()
 	f.StringVar(&o.Dest, "dest", "", "compare with the folder `REMOTE`, such as /Jotta/Archive/photos")
-	f.BoolVar(&o.reverse, "reverse", false, "say what to fetch so that the local tree becomes like the remote folder")
-	f.BoolVar(&o.Prune, "prune", false, "propose to delete what is gone from the source")
-	f.BoolVar(&o.PruneIgnored, "prune-ignored", false, "with --prune: what is ignored counts as gone")
-	f.BoolVar(&o.TrackRenames, "track-renames", false, "with --prune: move what is gone to where its content is new")
-	f.StringVar(&o.maxDelete, "max-delete", o.MaxDelete.String(), "with --prune: propose no deletion at all beyond `N|P%` files")
-	f.StringVar(&o.maxChange, "max-change", "50%", "with --dest: overwrite no file at all beyond `N|P%` (if not given, up to 100 files are never too many)")
-	f.StringVar(&o.state, "state", "", "what earlier runs of the job have seen is in `FILE`, which jjob writes")
-	command.PatternsVar(f, &o.accept, "accept-changed", "with --state: store files that match `PATTERN` although the disk seems to have damaged them")
-	f.BoolVar(&o.changes, "changes", false, "leave out what is the same on both sides; the end record counts it")
-	f.StringVar(&o.format, "format", "ndjson", "write `FORMAT`: ndjson, or combined: one symbol (= + - * !) and path a line")
+	f.BoolVar(&o.reverse, "reverse", false, "plan which files to fetch so that the local tree becomes like the remote folder")
+	f.BoolVar(&o.Prune, "prune", false, "propose to delete entries that are gone from the source")
+	f.BoolVar(&o.PruneIgnored, "prune-ignored", false, "with --prune: treat ignored entries as gone")
+	f.BoolVar(&o.TrackRenames, "track-renames", false, "with --prune: move a file that is gone if a new file has the same MD5 and size")
+	f.StringVar(&o.maxDelete, "max-delete", o.MaxDelete.String(), "with --prune: propose no deletions at all if more than `N|P%` files are gone")
+	f.StringVar(&o.maxChange, "max-change", "50%", "with --dest: overwrite no files at all if more than `N|P%` have changed (if not given, up to 100 files are always allowed)")
+	f.StringVar(&o.state, "state", "", "read the history of the job from `FILE`, which jjob writes")
+	command.PatternsVar(f, &o.accept, "accept-changed", "with --state: store files that match `PATTERN` even if the disk seems to have damaged them")
+	f.BoolVar(&o.changes, "changes", false, "leave out entries that are the same on both sides; the end record counts them")
+	f.StringVar(&o.format, "format", "ndjson", "write `FORMAT`: ndjson, or combined: one symbol (= + - * !) and path per line")
 	cmd.CompleteFlag("dest", connect.RemotePaths)
 	cmd.CompleteValues("format", "ndjson", "combined")
 	return cmd.Main(func(ctx context.Context, env *command.Env) error {

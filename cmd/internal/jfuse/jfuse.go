@@ -25,39 +25,41 @@ import (
 	"jottatools/lib/transfer"
 )
 
-const long = `Mounts the account at DIR: devices and mount points are folders there, and so is
-what is in them, to read and to write with any program. It ends when DIR is
-unmounted (fusermount3 -u DIR) or with SIGINT or SIGTERM; a second signal ends it
-at once. Files can be written anywhere but in devices themselves: their mount
-points are made elsewhere.
+const long = `Jfuse mounts the account at DIR. Devices and mount points are folders there, and
+any program can read and write the files in them. Jfuse ends when DIR is
+unmounted (fusermount3 -u DIR) or at SIGINT or SIGTERM; a second signal ends it
+at once. You can write files anywhere except directly in a device. Jfuse cannot
+make mount points.
 
-What is written goes to a spool on local disk and is uploaded --write-back after
-the file has been closed. What was closed is safe there, also from kill -9 and
-power cuts: the next mount goes on with it. An upload that fails is tried again; one
-that the service refuses for good is kept and told of. fsync returns when the
-service has the file (--fsync=local: when the disk has it). "jfuse status DIR"
-shows what is left to do.
+Jfuse writes files to a spool on local disk, and uploads each one --write-back
+after it was closed. A closed file is safe in the spool, even from kill -9 and
+power cuts: the next mount continues the upload. Jfuse repeats an upload that
+fails. If the service refuses a file for good, jfuse keeps it and reports it.
+fsync returns when the service has the file (with --fsync=local, when the disk
+has it). "jfuse status DIR" shows the files that are not uploaded yet.
 
-What is read is kept in a cache on local disk, up to --cache-size, also for the next
-mount. Listings are believed for --dir-ttl; a change that is made elsewhere shows
-after that time.
+Jfuse keeps file data that was read in a cache on local disk, up to --cache-size,
+also for the next mount. It reuses a listing for --dir-ttl, so changes made
+elsewhere appear after that time.
 
-Removed files go to the trash (--hard-delete: are gone). DIR/DEVICE/MOUNTPOINT/.trash
-shows it, and FILE@revN is revision N of FILE; neither is in a listing. The service
-keeps no owners and no permissions: all files belong to who mounts, and chmod and
-chown change nothing (--chmod=refuse: they fail). It keeps times to the second. It
-ignores the case of names. It has no links: --symlinks says what becomes of symbolic
-ones, and hard ones cannot be made.
+Removed files go to the trash (with --hard-delete, they are deleted for good).
+DIR/DEVICE/MOUNTPOINT/.trash shows the trash, and FILE@revN is revision N of FILE;
+no listing shows either. The service keeps no owners and no permissions: all
+files belong to the user who mounts, and chmod and chown change nothing (with
+--chmod=refuse, they fail). The service keeps times to the second and ignores
+letter case in names. It has no links: --symlinks says how to treat symbolic
+links, and hard links cannot be made.
 
-Attributes: user.jotta.md5, .state, .revision and .publicurl; setting the last one
-shares the file (setfattr -n user.jotta.publicurl -v 1 FILE).
+Attributes: user.jotta.md5, .state, .revision and .publicurl. Set the last one to
+share the file (setfattr -n user.jotta.publicurl -v 1 FILE).
 
 Options after -o are those of mount(8), or flags without their dashes:
 -o allow_other,uid=1000,cache-size=1G. Without -o nonempty, DIR must be empty.
 In /etc/fstab, with mount.fuse.jfuse in /sbin:
   jfuse  /media/jotta  fuse.jfuse  _netdev,allow_other,env=/etc/jfuse.env  0  0
 
-Credentials are found as by the other programs; JOTTA_ENDPOINT names another server.`
+Jfuse finds the login in the same way as the other programs. JOTTA_ENDPOINT names
+another server.`
 
 const example = `  jfuse ~/jotta
   jfuse --daemon --cache-size 20G --bwlimit "08:00,512k 23:00,off" ~/jotta
@@ -88,26 +90,26 @@ func Main() int {
 	f.StringArrayVarP(&o.o, "options", "o", nil, "options of mount(8), or flags without dashes: `NAME[=VALUE],…`")
 	f.BoolVar(&o.daemon, "daemon", false, "go into the background once mounted")
 	f.StringVar(&o.logFile, "log-file", "", "with --daemon, append messages to `FILE`")
-	command.SizeVar(f, &o.CacheSize, "cache-size", "keep at most `SIZE` of what was read")
-	f.StringVar(&o.cacheDir, "cache-dir", "", "keep it in `DIR`, not in $XDG_CACHE_HOME/jottatools")
-	f.StringVar(&o.spoolDir, "spool-dir", "", "keep what waits in `DIR`, not in $XDG_STATE_HOME/jottatools")
-	f.DurationVar(&o.DirTTL, "dir-ttl", time.Minute, "believe a listing for `DURATION`")
-	f.DurationVar(&o.Timeout, "timeout", time.Minute, "fail with EIO what the service does not answer for `DURATION`")
+	command.SizeVar(f, &o.CacheSize, "cache-size", "keep at most `SIZE` of file data in the cache")
+	f.StringVar(&o.cacheDir, "cache-dir", "", "keep the cache in `DIR`, not in $XDG_CACHE_HOME/jottatools")
+	f.StringVar(&o.spoolDir, "spool-dir", "", "keep the spool in `DIR`, not in $XDG_STATE_HOME/jottatools")
+	f.DurationVar(&o.DirTTL, "dir-ttl", time.Minute, "reuse a listing for `DURATION`")
+	f.DurationVar(&o.Timeout, "timeout", time.Minute, "fail with EIO if the service does not answer for `DURATION`")
 	f.DurationVar(&o.WriteBack, "write-back", 5*time.Second, "upload a file `DURATION` after it was closed")
-	f.DurationVar(&o.drain, "drain", 30*time.Second, "at the end, upload what waits for at most `DURATION`")
-	f.StringVar(&o.fsync, "fsync", "service", "fsync waits for `WHAT`: service, or local, the disk")
+	f.DurationVar(&o.drain, "drain", 30*time.Second, "at the end, go on uploading for at most `DURATION`")
+	f.StringVar(&o.fsync, "fsync", "service", "fsync waits for `WHAT`: service, or local (the disk)")
 	command.JobsVar(f, &o.Jobs, 6, "upload at most `N` files at once")
 	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "send at most `RATE` bytes a second: 512k, or a timetable")
 	command.TPSVar(f, &o.tps)
 	f.BoolVar(&o.ReadOnly, "read-only", false, "change nothing")
 	f.BoolVar(&o.HardDelete, "hard-delete", false, "delete for good, not into the trash")
-	f.StringVar(&o.follow, "symlinks", "refuse", "make symbolic links `HOW`: refuse, upload (what they lead to) or links (as small files)")
-	f.StringVar(&o.chmod, "chmod", "ignore", "take other permissions and owners `HOW`: ignore or refuse")
-	f.BoolVar(&o.Junk, "junk", false, "let in .DS_Store, ._* and the like")
-	f.StringVar(&o.umask, "umask", "022", "take away the permissions in `MASK`")
-	f.Uint32Var(&o.UID, "uid", uint32(max(os.Getuid(), 0)), "everything belongs to user `N`")
-	f.Uint32Var(&o.GID, "gid", uint32(max(os.Getgid(), 0)), "and to group `N`")
-	f.BoolVar(&o.json, "json", false, "status as JSON")
+	f.StringVar(&o.follow, "symlinks", "refuse", "handle new symbolic links `HOW`: refuse them, upload their targets (upload), or store them as small files (links)")
+	f.StringVar(&o.chmod, "chmod", "ignore", "handle chmod and chown `HOW`: ignore or refuse")
+	f.BoolVar(&o.Junk, "junk", false, "accept .DS_Store, ._* and similar files")
+	f.StringVar(&o.umask, "umask", "022", "remove the permissions in `MASK`")
+	f.Uint32Var(&o.UID, "uid", uint32(max(os.Getuid(), 0)), "make user `N` the owner of everything")
+	f.Uint32Var(&o.GID, "gid", uint32(max(os.Getgid(), 0)), "make group `N` the group of everything")
+	f.BoolVar(&o.json, "json", false, "with status: print JSON")
 	cmd.CompleteValues("fsync", "service", "local")
 	cmd.CompleteValues("symlinks", "refuse", "upload", "links")
 	cmd.CompleteValues("chmod", "ignore", "refuse")

@@ -27,37 +27,40 @@ import (
 	"jottatools/lib/transfer"
 )
 
-const long = `Fetches the files and folders that jls lists, or those that jdiff --reverse says
-differ, and puts them into DIR. With arguments, it is as if jls listed them. A
-record with the number of a revision gets that revision.
+const long = `Jget fetches the files and folders that jls lists, or those that differ
+according to jdiff --reverse, and puts them into DIR. With arguments, it fetches
+them as if jls had listed them. If a record has a revision number, jget fetches
+that revision.
 
-A large file comes over up to three connections, as far as --jobs leaves them.
+Jget fetches a large file over up to three connections, if --jobs allows it.
 
-A file is fetched into one beside it whose name begins with .jget-, checked
-against its MD5, given its time of modification, and only then its name. After a
-broken connection, or kill -9, it goes on where it was; what is left of a run that
-is never repeated can be deleted, and jwalk ignores it. When jget has come to its end,
-what it fetched is on the disk, not only in memory.
+Jget writes each file to a temporary file beside it, whose name begins with
+.jget-. It checks the MD5, sets the modification time, and only then gives the
+file its name. After a broken connection, or kill -9, the next run resumes the
+file. If you never repeat the run, you can delete the leftover file; jwalk
+ignores it. When jget exits, the files it fetched are on disk, not only in
+memory.
 
-From a listing, what is there already with the size and time of the stored file
-counts as the same, and if only the time differs the file is read to find out.
-(jdiff --reverse compares contents.) A file that is newer than the stored one is
-left alone, with the status "skipped" and the reason "newer", and jget exits 6;
-with --overwrite it is replaced. A folder or a symbolic link in the way of a file,
-or the reverse, is an error of that entry. Nothing is ever deleted.
+When it reads a listing, jget treats a local file with the size and time of the
+stored file as the same. If only the time differs, it reads the file to find
+out. (jdiff --reverse compares MD5s.) If the local file is newer than the stored
+one, jget leaves it alone, with the status "skipped" and the reason "newer", and
+exits 6; with --overwrite it replaces the file. If a folder or a symbolic link
+is in the place of a file, or the reverse, the entry fails. Jget never deletes
+anything.
 
-The service keeps no permissions, no fractions of seconds, no times of folders and
-no symbolic links. With --metadata they come from a stream that was saved with
-"jwalk DIR | jhash > FILE": permissions and times of files whose content is the
-same, of folders, and links.
+The service keeps no permissions, no fractions of seconds, no folder times and
+no symbolic links. With --metadata, jget takes these from a stream that you
+saved with "jwalk DIR | jhash > FILE". It restores symbolic links, the
+permissions and times of folders, and those of files whose MD5 is the same.
 
-Nothing is put outside of DIR, whatever names the service has or symbolic links
-are in DIR: links in the way are not followed.
+Jget writes nothing outside DIR, whatever names the service has and whatever
+symbolic links are in DIR: it does not follow links.
 
-With -o, one file goes into FILE, or with - to standard output.
+With -o, jget fetches one file into FILE, or with - to standard output.
 
-With --dry-run nothing is fetched, nor the service or DIR looked at. What would be
-done leaves with the status "skipped".`
+With --dry-run, jget fetches nothing and looks neither at the service nor at
+DIR. Records that it would carry out get the status "skipped".`
 
 const example = `  jls /Jotta/Archive/photos | jget -C ~/photos
   jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --reverse |
@@ -81,15 +84,15 @@ func Main() int {
 	cmd.Args, cmd.Long, cmd.Example = "[REMOTE…]", long, example
 	var o options
 	f := cmd.Flags()
-	f.StringVarP(&o.dir, "directory", "C", ".", "put everything into `DIR`")
+	f.StringVarP(&o.dir, "directory", "C", ".", "write everything into `DIR`")
 	f.StringVarP(&o.output, "output", "o", "", "fetch one file into `FILE`, or with - to standard output")
 	f.StringVar(&o.metadata, "metadata", "", "restore modes, exact times and symbolic links from `FILE`, a saved stream")
-	f.BoolVar(&o.Overwrite, "overwrite", false, "replace local files that are newer than what is stored")
+	f.BoolVar(&o.Overwrite, "overwrite", false, "replace local files that are newer than the stored ones")
 	command.JobsVar(f, &o.Jobs, 6, "fetch over at most `N` connections at once")
 	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "fetch at most `RATE` bytes a second: 512k, or a timetable")
 	command.TPSVar(f, &o.tps)
 	command.TimeoutVar(f, &o.timeout)
-	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "fetch nothing; mark what would be done as skipped")
+	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "fetch nothing; mark records that jget would carry out as skipped")
 	cmd.CompleteArgs(connect.RemotePaths)
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })
 }

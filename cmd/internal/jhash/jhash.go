@@ -19,55 +19,57 @@ import (
 	"jottatools/lib/record"
 )
 
-const long = `Reads records, adds the MD5 of each file and writes them in the order they came.
-Records that have an MD5, an error or a status, are ignored, or are no files
-pass unchanged. So do those with an action other than put: "jdiff | jhash" reads
-only what will be sent.
+const long = `Jhash reads records, adds the MD5 of each file, and writes the records in the
+order they came. These pass through unchanged: records with an MD5, an error or
+a status, ignored entries, and anything that is not a file. Records with an
+action other than put pass through too, so "jdiff | jhash" reads only the files
+to be sent.
 
-A file that changes while it is read is read again, and then skipped with the
-reason "changing", as is one that has gone: the next run takes it. Neither is a
-failure. A file that cannot be read gets an error.
+If a file changes while jhash reads it, jhash reads it again. If it keeps
+changing, or is gone, jhash skips it with the reason "changing"; the next run
+takes it. This is not a failure. A file that cannot be read gets an error.
 
-With --cache FILE, digests are kept from run to run. A digest is reused only
-while size, mtime, ctime and inode number of the file are what they were; then
-the file is not opened. The new cache replaces the old one when the run is over,
-and a run that is interrupted, or even killed, keeps what it hashed. Use one
-cache for each tree. It is a stream of records: zstdcat FILE | jq.
+With --cache FILE, jhash keeps digests from run to run. It reuses a digest only
+if the size, mtime, ctime and inode number of the file are unchanged; then it
+does not open the file. A new cache replaces the old one at the end of the run.
+A run that is interrupted, or even killed, keeps the digests it has computed.
+Use one cache per tree. The cache is a stream of records: zstdcat FILE | jq.
 With a cache, records must be in tree order; if they are not, jhash says so and
 sorts them.
 
---fresh reads every file all the same, and --again reads those whose paths stand
-in FILE, each with a NUL byte after it. --ignore-ctime and --ignore-inode reuse a
-digest though the one or the other is not what it was, as for all files after a
-chmod -R or a new mount; the cache then learns the new ones. With --ignore-ctime,
-jhash does not notice a program that writes to a file and puts its mtime back.
+--fresh reads every file, whatever the cache says. --again reads the files whose
+paths are in FILE, each followed by a NUL byte. --ignore-ctime and --ignore-inode
+reuse a digest even if the ctime or the inode number has changed, as for all
+files after a chmod -R or a new mount; the cache then stores the new values.
+With --ignore-ctime, jhash does not notice when a program writes to a file and
+puts its mtime back.
 
-A file that is read is compared with the cache. If its size and mtime are what
-they were, and its content is not, the ctime tells why: if it has changed,
-somebody wrote to the file and put the mtime back, and the new content is taken.
-If it is the same, nobody wrote to the file, and the disk has damaged it. Such a
-file gets an error of the class "corrupt" and no MD5, so that nothing is stored in
-the place of the good copy. So does one of which nobody can tell: on FAT and
-exFAT, which keep no ctime, behind FUSE and on network file systems if the ctime
-is just the mtime, and with --ignore-ctime if the ctime has changed. The cache
-keeps the old digest, and the file is read and reported in every run until the
-content is what it was, its size or mtime changes, or you accept it as it is:
---accept-changed takes a path relative to the root, or a pattern of paths, in
-which ? and [a-z] are one character, * is any number of them within a name, and **
-any number of folders. What matches a folder matches everything beneath it.
-A record is marked "fresh" if its file was read, and the cache had no entry of the
-same size and mtime to compare it with.
+Jhash compares each file that it reads with the cache. If size and mtime are
+unchanged but the data differs, the ctime decides. If the ctime has changed, a
+program wrote to the file and put the mtime back, and jhash takes the new
+version. If the ctime is unchanged, no program wrote to the file, so the disk has
+damaged it. Jhash then gives the file an error of class "corrupt" and no MD5, so
+that it does not replace the good copy on the service. It does the same if the
+ctime proves nothing: on FAT and exFAT, which have no ctime; on FUSE and network
+file systems where the ctime merely equals the mtime; and with --ignore-ctime if
+the ctime has changed. The cache keeps the old digest. Every run reads and
+reports the file until its data is restored, its size or mtime changes, or you
+accept it with --accept-changed. That flag takes a path relative to the root, or
+a pattern: ? and [a-z] match one character, * matches any characters within a
+name, and ** matches any number of folders. A pattern that matches a folder
+matches everything beneath it. Jhash marks a record as "fresh" if it read the
+file and the cache had no entry of the same size and mtime to compare with.
 
-Two files may have the same MD5 and size and yet differ, if somebody made them so. The
-service takes one for the other. So files of one MD5 and size are compared, and the
-second of two that differ gets an error of the class "collision" and no MD5.
+Somebody can make two different files with the same MD5 and size. The service
+would confuse them. Jhash therefore compares files of the same MD5 and size. If
+two differ, the second gets an error of class "collision" and no MD5.
 
-A file whose size is given as 0 though it has content, as in /proc, gets an error,
-too: send what it holds with "jput --to".
+Some files, as in /proc, have data but report a size of 0. They get an error,
+too. Send their data with "jput --to".
 
 With --check, jhash reads the files again and compares them with the MD5 in
-their records. Each checked record leaves with the status "done", or "failed"
-and an error: class "corrupt" if the content is another.`
+their records. Each checked record gets the status "done", or "failed" and an
+error, which is of class "corrupt" if the MD5 differs.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jwalk ~/photos | jhash --cache ~/.cache/jottatools/photos.zst > photos.ndjson
@@ -86,12 +88,12 @@ func Main() int {
 	command.JobsPerProcessorVar(f, &o.Jobs, 2, "read at most `N` files at once")
 	f.StringVar(&o.Cache, "cache", "", "keep digests in `FILE` from run to run")
 	f.BoolVar(&o.Fresh, "fresh", false, "read every file, and compare it with the cache")
-	again := f.String("again", "", "read the files whose paths are in `FILE`, each with a NUL byte after it, whatever the cache says")
-	f.BoolVar(&o.IgnoreCTime, "ignore-ctime", false, "reuse a digest though the ctime has changed")
-	f.BoolVar(&o.IgnoreInode, "ignore-inode", false, "reuse a digest though the inode number has changed")
-	command.PatternsVar(f, &o.Accept, "accept-changed", "take files that match `PATTERN` as they are, though they seem to be damaged (repeatable)")
+	again := f.String("again", "", "read the files whose paths are in `FILE`, each followed by a NUL byte, whatever the cache says")
+	f.BoolVar(&o.IgnoreCTime, "ignore-ctime", false, "reuse a digest even if the ctime has changed")
+	f.BoolVar(&o.IgnoreInode, "ignore-inode", false, "reuse a digest even if the inode number has changed")
+	command.PatternsVar(f, &o.Accept, "accept-changed", "accept files that match `PATTERN` even if they seem to be damaged (repeatable)")
 	format := f.String("format", "records", "write `FORMAT`: records, or md5sum lines")
-	f.BoolVar(&o.Check, "check", false, "compare files with the MD5 their records have")
+	f.BoolVar(&o.Check, "check", false, "compare files with the MD5 in their records")
 	cmd.CompleteValues("format", "records", "md5sum")
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o, *again, *format, f.Changed) })
 }

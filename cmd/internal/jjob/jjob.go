@@ -19,28 +19,30 @@ import (
 	"jottatools/lib/command"
 )
 
-const long = `Jjob does for a job what is needed around its pipe. A job is a folder, SRC, the remote
-folder DEST that it is stored in, and the account.
+const long = `Jjob does the work that a job needs around its pipe. A job consists of a folder SRC,
+the remote folder DEST that stores it, and the account.
 
 "jjob sync SCRIPT …" is jottasync, and "jjob restore SCRIPT …" is jottarestore: these
-scripts call jjob so, with their own path and their arguments. Jjob takes the lock of the
-job, and runs the script again with the variable JOTTA_PIPE. That names a file of shell
-variables, which says what the pipe is to be made of. The script reads it, runs the pipe,
-and writes the names of its programs and then their exit codes to the file "$codes". So a
-script of your own can have another pipe.
+scripts run jjob with their own path and their arguments. Jjob takes the lock of the
+job, and runs the script again with the variable JOTTA_PIPE set. JOTTA_PIPE names a
+file of shell variables that describe the parts of the pipe. The script reads it, runs
+the pipe, and writes the names of its programs and then their exit codes to the file
+"$codes". So your own script can have another pipe.
 
-"jjob name SRC [DEST]" prints, for the shell to evaluate, src and dest as absolute
-paths, and job, a name for the job's files. Symbolic links in SRC stay: a job is the
-path that was given, wherever it leads. Without DEST it is /Jotta/Archive/HOST/SRC.
+"jjob name SRC [DEST]" prints shell assignments: src and dest as absolute paths,
+and job, a name for the files of the job. Jjob does not resolve symbolic links in
+SRC: the path as given identifies a job, wherever it leads. Without DEST,
+it is /Jotta/Archive/HOST/SRC.
 
-"jjob begin SRC DEST" begins a run. It reads the marks of jobs in the mount point of
-DEST, in .jottatools/jobs, leaves that of this job, and writes what the run has to know
-to --state: jdiff takes that with --state, and jwalk the --mounts file. From the
---report of the last run it takes which files were found to be other than what is
-stored, and lists them in the --again file, for jhash.
+"jjob begin SRC DEST" begins a run. It reads the marks of jobs in .jottatools/jobs
+in the mount point of DEST, and leaves the mark of this job there. It writes the
+data that the run needs to --state for jdiff --state, and to --mounts for
+jwalk --mounts. From the --report of the last run, it takes the files that were
+found to differ from their stored copies, and lists them in the --again file, for
+jhash.
 
-"jjob end" ends a run: it notes in --state, and at the service, what the report of the
-run says.
+"jjob end" ends a run: it reads the result from the report of the run, and notes it
+in --state and at the service.
 
 "jjob forget" removes the mark of the job from the service.`
 
@@ -73,16 +75,16 @@ func Main() int {
 	cmd.Serial = true
 	var o options
 	f := cmd.Flags()
-	f.StringVar(&o.state, "state", "", "what the job knows is in `FILE`")
-	f.StringVar(&o.out, "out", "", "with begin: write it to `FILE` instead")
-	f.StringVar(&o.mounts, "mounts", "", "with begin: write to `FILE` for jwalk in which folders a file system was mounted")
-	f.StringVar(&o.again, "again", "", "with begin: write to `FILE` for jhash which files the report found to be other than what is stored; if it is not written, all may be")
-	f.StringVar(&o.report, "report", "", "the report of the last run is `FILE`, or with end that of this run")
+	f.StringVar(&o.state, "state", "", "keep the state of the job in `FILE`")
+	f.StringVar(&o.out, "out", "", "with begin: write the state to `FILE` instead")
+	f.StringVar(&o.mounts, "mounts", "", "with begin: write the folders that were mount points to `FILE`, for jwalk")
+	f.StringVar(&o.again, "again", "", "with begin: write the files that differed from their stored copies to `FILE`, for jhash; if jjob writes no file, hash all")
+	f.StringVar(&o.report, "report", "", "read the report from `FILE`: with begin that of the last run, with end that of this run")
 	f.StringVar(&o.kind, "kind", "sync", "with name: the `KIND` of job: sync or restore")
 	f.BoolVar(&o.local, "local", false, "with name: the service is a jserve of this machine's own")
 	f.BoolVar(&o.readOnly, "read-only", false, "with begin: change nothing at the service")
-	f.BoolVar(&o.adopt, "adopt", false, "with begin: what is in DEST is this job's from now on; other jobs of the same DEST are no more")
-	f.StringArrayVar(&o.unmounted, "accept-unmounted", nil, "with begin: no file system is to be mounted in the folder `PATH` any more")
+	f.BoolVar(&o.adopt, "adopt", false, "with begin: from now on, everything in DEST belongs to this job; forget other jobs of the same DEST")
+	f.StringArrayVar(&o.unmounted, "accept-unmounted", nil, "with begin: no longer expect a file system at the folder `PATH`")
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return dispatch(ctx, env, o) })
 }
 

@@ -18,39 +18,41 @@ import (
 	"jottatools/lib/connect"
 )
 
-const long = `Logs an account in, for all programs of the toolkit, until it is logged out.
+const long = `Jlogin logs an account in, for all programs of the toolkit, until you log it out.
 
-Make a personal login token at https://www.jottacloud.com/web/secure, and paste it
-when jlogin asks for it; it is not shown. Or give it on standard input, or in a file
-with --token-file. It is good for one login, and is never taken from the command line,
-where others can see it.
+Make a personal login token at https://www.jottacloud.com/web/secure, and paste
+it when jlogin asks for it; jlogin does not show it. Or give the token on standard
+input, or in a file with --token-file. A token is good for one login. Jlogin does
+not take it from the command line, where others could see it.
 
-With --service, the login is made in a browser instead, as the services under other
-names need it; jlogin prints the address to open. On a machine without a browser, open
-it anywhere else and paste the address that the browser is sent to in the end, which
-it cannot open: http://localhost:… The services are:
+With --service, you log in with a browser instead. Services under other names need
+this. Jlogin prints the address to open. If the machine has no browser, open the
+address on another one. At the end, that browser is sent to an address that it
+cannot open, http://localhost:…; paste this address into jlogin. The services are:
 
     jottacloud elgiganten_dk elgiganten_se elkjop elko gigantti letsgo
     mediamarkt onlime phonero tele2 telia_no telia_se
 
-"jlogin status" says who is logged in, how much space is used, and for how long the
-current token is good; it asks the service. "jlogin list" lists the profiles and asks
-nobody. "jlogin logout" ends the login at the service and forgets it. "jlogin renew"
-renews the token ahead of time; the programs do so by themselves.
+"jlogin status" asks the service and shows who is logged in, how much space is
+used, and how long the current token is good. "jlogin list" lists the profiles
+and asks nobody. "jlogin logout" ends the login at the service and forgets it.
+"jlogin renew" renews the token early; the programs renew it by themselves.
 
-Logins of other machines go on: the service offers no program a way to end them. To end
-one that was lost or stolen, open https://www.jottacloud.com/web/secure and remove it
-from "My logged in devices"; what it has in hand is good for up to another hour.
+Logins on other machines stay valid, because the service does not let programs end
+them. If a login was lost or stolen, open https://www.jottacloud.com/web/secure and
+remove it from "My logged in devices". Its current token is good for up to another
+hour.
 
-A profile is a name for a login, for those who have several: --profile or
+A profile is a name for a login, for people who have several. --profile or
 JOTTA_PROFILE chooses one, for all programs.
 
-Without a login, the programs take a name and a password from JOTTACLOUD_USERNAME and
-JOTTACLOUD_PASSWORD, which go before a login, or from ~/.netrc, which comes after it.
-Jottacloud itself takes no passwords any more, or at best from accounts without
-two-factor login; they are for a server of your own, such as jserve.
+The programs also accept a name and a password. JOTTACLOUD_USERNAME and
+JOTTACLOUD_PASSWORD take precedence over a login, and a login over ~/.netrc.
+Jottacloud itself no longer accepts passwords, or at best from accounts without
+two-factor login. They are for a server of your own, such as jserve.
 
-With JOTTA_ENDPOINT, the login is one at that server, and is for that server only.`
+With JOTTA_ENDPOINT, jlogin logs in at that server, and the login is for that
+server only.`
 
 const example = `  jlogin                                   # asks for a login token
   jlogin --profile work < token.txt
@@ -77,7 +79,7 @@ func Main() int {
 	var o options
 	f := cmd.Flags()
 	f.StringVar(&o.service, "service", "", "log in at the service `NAME`, in a browser")
-	f.StringVar(&o.profile, "profile", "", "the `NAME` of the login (default: JOTTA_PROFILE, or \"default\")")
+	f.StringVar(&o.profile, "profile", "", "use the login called `NAME` (default: JOTTA_PROFILE, or \"default\")")
 	f.StringVar(&o.tokenFile, "token-file", "", "read the login token from `FILE`")
 	f.BoolVar(&o.json, "json", false, "with status and list: write JSON")
 	f.BoolVar(&o.force, "force", false, "with logout: forget the login even if the service cannot be told")

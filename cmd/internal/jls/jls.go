@@ -22,31 +22,32 @@ import (
 	"jottatools/lib/record"
 )
 
-const long = `Lists a remote folder with everything in it: one record an entry, in tree order,
-with the MD5 of each file. The listing is fetched in one request and sorted,
-on disk if it is large, so memory does not grow with it. On a terminal it is a
-table.
+const long = `Jls lists a remote folder with everything in it: one record per entry, in tree
+order, with the MD5 of each file. It fetches the listing in one request and
+sorts it, on disk if it is large, so its memory use does not grow with the
+listing. On a terminal it prints a table.
 
-Paths are relative to REMOTE. Of several, each begins with the folder's name. If
-REMOTE is a file, it is listed alone.
+Paths are relative to REMOTE. With several REMOTEs, each path begins with the
+name of its folder. If REMOTE is a file, jls lists only that file.
 
-Only what is alive and complete is listed. With --trash it is what lies in the
-trash instead: beneath REMOTE, or without one the tops of all that was deleted.
-With --state it is files in other states, too: incomplete, corrupt, or all.
-With these, and with --depth, records also have the revision and when the service
-got it, which the fast listing lacks.
+By default, jls lists only complete files, and nothing from the trash. With
+--trash it lists the trash instead: entries beneath REMOTE, or without REMOTE
+the top of each deleted tree. With --state it lists files in other states:
+incomplete, corrupt, or all. With these flags and with --depth, records also
+have the revision and the upload time, which the fast listing lacks.
 
-With --revisions there is a record for each revision of a file that the service
-keeps, at most five, newest first. With --at there is one for each file that was
-there at TIME, with what it held then, deleted ones included; "jls --at … | jget"
-brings the tree back as it was. A file that has had too many revisions since
-leaves with an error, and jls exits 1. Where an entry was before it was moved,
-and folders that were empty, the service does not remember.
+With --revisions, jls writes a record for each revision of a file that the
+service keeps: at most five, newest first. With --at, it writes a record for
+each file that existed at TIME, in the version of that time, even if the file
+has been deleted since. "jls --at … | jget" restores the tree as it was. If the
+service no longer keeps the revision of that time, the record of the file has an
+error, and jls exits 1. The service does not remember the old place of an entry
+that was moved, nor folders that were empty.
 
 TIME is like 2026-01-31T12:00 or 2026-01-31, in local time, or RFC 3339.
 
-An entry whose name on the service cannot be written here (another client made it
-up) leaves with an error, since its path does not lead to it.`
+Other clients can make names that the toolkit cannot express. The record of such
+an entry has an error, because its path does not lead to the entry.`
 
 const example = `  jls /Jotta/Archive/photos
   jls /Jotta/Archive/photos > photos.ndjson
@@ -73,9 +74,9 @@ func Main() int {
 	var o options
 	var one bool
 	f := cmd.Flags()
-	f.IntVar(&o.Depth, "depth", 0, "list at most `N` levels, asking for each folder by itself (0: all, in one request)")
-	f.BoolVarP(&one, "one", "1", false, "list the folder alone, as --depth 1 does")
-	f.BoolVar(&o.Trash, "trash", false, "list what is in the trash")
+	f.IntVar(&o.Depth, "depth", 0, "list at most `N` levels, with one request per folder (0: all levels, in one request)")
+	f.BoolVarP(&one, "one", "1", false, "list only the folder itself, like --depth 1")
+	f.BoolVar(&o.Trash, "trash", false, "list the trash")
 	f.StringVar(&o.state, "state", "", "list files in these `STATES`: completed, incomplete, corrupt, or all")
 	f.BoolVar(&o.revisions, "revisions", false, "list each revision of each file")
 	f.StringVar(&o.at, "at", "", "list the tree as it was at `TIME`")

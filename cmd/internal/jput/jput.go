@@ -23,55 +23,60 @@ import (
 	"jottatools/lib/transfer"
 )
 
-const long = `Carries out the records with the action put, touch, mkdir or move, and passes all
-others on unchanged. Deletions are left to jrm: "jdiff --prune | jput | jrm".
+const long = `Jput carries out the records with the action put, touch, mkdir or move, and
+passes all others on unchanged. It leaves deletions to jrm:
+"jdiff --prune | jput | jrm".
 
-Content that the service has already, from whomever, is not sent; such a file
-leaves with the status "deduplicated". An upload that was cut off goes on where
-the service has it, also in a later run. The service's MD5 of each file is
-checked. Modification and creation times are kept, to the second.
+If the service already has a file with the same MD5 and size, from any user,
+jput does not send it; the record gets the status "deduplicated". An upload that
+was cut off resumes where the service has it, also in a later run. Jput checks
+the MD5 that the service reports for each file. Modification and creation times
+are kept, to the second.
 
-A file that is not the one that was hashed any more is skipped with the reason
-"changing"; the next run takes it. An entry that fails leaves with the status
-"failed" and an error, and jput goes on. It stops trying at once when the account
-is full or locked (exit 7) or lets nobody in (exit 4), and after several failures
-in a row for trouble of the service or the line (exit 75); then the rest leaves
-as failed, too.
+A file that has changed since it was hashed is skipped with the reason
+"changing"; the next run takes it. An entry that fails gets the status "failed"
+and an error, and jput goes on. It stops at once if the account is full or locked
+(exit 7) or if the login is refused (exit 4), and after several network or
+server failures in a row (exit 75). The remaining records then fail as well.
 
-The plan is read up to 1,000 records ahead, so that the folders of new files are
-made in time: up to two beside the --jobs files, unless --jobs is 1.
+Jput reads the plan up to 1,000 records ahead, so that it can make the folders of
+new files in time. It makes up to two folders at once beside the --jobs files,
+unless --jobs is 1.
 
 With --bwlimit, all uploads together send no more than RATE bytes a second:
 512k, 1.5M, off, or a timetable such as "08:00,512k 23:00,off".
 
-With --dry-run nothing is sent, nor the service asked. What would be done leaves
-with the status "skipped".
+With --dry-run, jput sends nothing and does not contact the service. Records
+that it would carry out get the status "skipped".
 
-With --to REMOTE and -, standard input is not a plan but the content of one file.
-The service wants its MD5 first, so it is kept on disk until it has ended, in a
-file without a name. If both --md5 and --size are given it is sent as it comes; a
-stream that turns out to be another one is not stored, and jput exits 3. When the
-connection breaks, it goes on where the service has the stream; if that is further
-back than the 16 MiB that are kept in memory, jput exits 75, and the same command
-run again takes up what the service has. A stream that its writer breaks off looks
-like one that ends, and is stored: "set -o pipefail" makes the shell say so, --size
-keeps it out.
+With --to REMOTE and -, standard input is not a plan but the data of one file.
+The service needs the MD5 before the data, so jput first keeps the whole stream
+on disk, in a file without a name. If you give both --md5 and --size, jput sends
+the data as it arrives. If the stream then does not match them, jput does not
+store it and exits 3. After a broken connection, jput resumes where the service
+left off, using the last 16 MiB of the stream, which it keeps in memory. If the
+service is further behind, jput exits 75; run the same command again, and it
+sends only the missing part. If the
+writer of the stream breaks off, the stream looks finished and is stored. With
+"set -o pipefail" the shell reports this; with --size such a stream is not
+stored.
 
-With --mkdir, no plan is read: the folders REMOTE are made, and those above them. It
-is no error if they are there.
+With --mkdir, jput reads no plan. It makes the folders REMOTE and the folders
+above them. A folder that exists is not an error.
 
-A plan is obeyed like a script: it may say to upload any file. With --beneath DIR, a
-record about a local entry that is not beneath DIR fails as "forbidden"; symbolic
-links lead nowhere else.
+Jput obeys a plan as a shell obeys a script: a plan can upload any file. With
+--beneath DIR, a record fails as "forbidden" if its local entry is not beneath
+DIR, even if a symbolic link leads out of DIR.
 
-A new entry has the name that the plan says, in these letters, also if the trash has
-that name in other letter case. If that fails, the entry fails, and its remote path is
-that which it has. A file that is replaced keeps its spelling.
+A new entry gets its name exactly as the plan spells it, even if the trash has
+the same name in another letter case. If that is not possible, the entry fails,
+and its remote path is the one that the service gave it. A file that is replaced
+keeps its spelling.
 
-The account is that of jlogin; JOTTA_PROFILE chooses one of several, and
-JOTTA_ENDPOINT names another server. Content goes to that, or to the hosts of the
-service, and to no other that an answer names, unless JOTTA_UPLOAD_HOSTS has it
-(with commas in between).`
+Jput uses the account of jlogin. JOTTA_PROFILE chooses one of several, and
+JOTTA_ENDPOINT names another server. Jput sends file data only to that server,
+or to the hosts of the service. If an answer names another host, jput refuses
+it, unless the comma-separated list in JOTTA_UPLOAD_HOSTS has that host.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jput --bwlimit "08:00,512k 23:00,off" < plan.ndjson | tee done.ndjson
@@ -91,11 +96,11 @@ func Main() int {
 	command.ParseVar(f, &o.Bandwidth, transfer.ParseBandwidth, "bwlimit", "send at most `RATE` bytes a second: 512k, or a timetable")
 	command.TPSVar(f, &o.tps)
 	command.TimeoutVar(f, &o.timeout)
-	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "send nothing; mark what would be done as skipped")
+	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "send nothing; mark records that jput would carry out as skipped")
 	f.StringVar(&o.to, "to", "", "store standard input as the file `REMOTE`")
 	f.BoolVar(&o.mkdir, "mkdir", false, "make the folders REMOTE, and those above them")
-	f.StringVar(&o.Beneath, "beneath", "", "upload nothing that is not beneath the local folder `DIR`")
-	f.StringVar(&o.stream.MD5, "md5", "", "with --to: the stream has this MD5, in `HEX`")
+	f.StringVar(&o.Beneath, "beneath", "", "upload only files beneath the local folder `DIR`")
+	f.StringVar(&o.stream.MD5, "md5", "", "with --to: the MD5 of the stream is `HEX`")
 	f.Int64Var(&o.stream.Size, "size", record.SizeUnknown, "with --to: the stream has `N` bytes")
 	f.Lookup("size").DefValue = "0" // so that the help shows no default
 	f.StringVar(&o.stream.SpoolDir, "spool-dir", "", "with --to: keep the stream in `DIR` (default: $TMPDIR)")

@@ -21,34 +21,38 @@ import (
 	"jottatools/lib/command"
 )
 
-const long = `Jreport stands at the end of a pipe. It counts what was stored and what was not,
-and keeps a JSON report that also says when the tree was last stored whole.
+const long = `Jreport stands at the end of a pipe. It counts the entries that were stored and
+those that were not, and keeps a JSON report that also says when the tree was
+last stored whole.
 
-On a terminal it prints a summary; elsewhere only what went wrong, on standard
-error. With -v it names each entry that something was done about.
+On a terminal it prints a summary; elsewhere it prints only problems, on
+standard error. With -v it names each entry that the run acted on.
 
-"jreport status REPORT…" prints reports, those of --source and --dest if these are
-given, and exits 1 unless all are well: the last run stored everything, no brake
-acted, no proof failed, and the job has not missed its turn. It has if nothing ran
-for three times as long as usual, once four runs have shown what is usual; with
---max-age, also if the tree was not stored whole for that long.
+"jreport status REPORT…" prints reports. With --source and --dest it prints only
+the reports about these. It exits 1 unless all is well: the last run stored
+everything, no brake acted, no verification failed, and the job is not overdue.
+A job is overdue if it has not run for three times its usual interval; after
+four runs, jreport knows the interval. With --max-age, a job is also overdue if
+the tree was not stored whole for that long.
 
-A file that --proof found not to be stored as it is on disk stays in the report
-until the very file has been proven, was stored anew, or is gone. "jreport again
-REPORT" prints the paths of all such files, each followed by a NUL, for the next
-run to hash them afresh; it exits 1 if there are more than it can name, so that
-everything has to be hashed. That run says so with --again-done.
+If --proof finds that the stored copy of a file differs from the one on disk, the
+file stays in the report until it passes a later check, is stored anew, or is
+gone. "jreport again REPORT" prints the paths of all such files, each followed by
+a NUL byte, so that the next run can hash them again. It exits 1 if there are
+more files than it can name; then hash everything. Report such a run with
+--again-done.
 
-"jreport slice REPORT" prints the slice, such as 3/31, that was read back longest
-ago, or never.
+"jreport slice REPORT" prints the slice to verify next, such as 3/31: one that
+was never verified, or the one verified longest ago.
 
-What is left out although the service has it, such as a file that is a symbolic
-link now, is named once, on standard error, and stays in the report.
+Jreport names each entry that was left out although the service has it, such as
+a file that is now a symbolic link. It does so once, on standard error, and keeps
+the entry in the report.
 
-A problem that lies in the entry itself, above all in its name, can be declared
-known: --known FILE has a path or a pattern on each line, as in a .gitignore.
-Such an entry does not make the run fail; status still lists it. Damage, missing
-permissions and trouble with the service are never known.`
+You can declare problems known if they lie in the entry itself, above all in its
+name: --known FILE has a path or a pattern on each line, as in a .gitignore. Such
+an entry does not make the run fail, but status still lists it. Damage, missing
+permissions and trouble with the service never count as known.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput |
       jreport --file photos.json
@@ -79,21 +83,21 @@ func Main() int {
 	var o options
 	f := cmd.Flags()
 	f.StringVar(&o.file, "file", "", "keep the report in `FILE`")
-	f.StringVar(&o.previous, "previous", "", "the report of the run before is `FILE` (default: that of --file)")
-	f.StringVar(&o.source, "source", "", "the `DIR` that the report is about")
-	f.StringVar(&o.dest, "dest", "", "the `REMOTE` folder that the report is about")
-	f.StringVar(&o.started, "started", "", "when the run began, an RFC 3339 `TIME` (default now)")
-	f.StringVar(&o.proof, "proof", "", "the records are not of a backup but compare `WHAT` is stored: all of it by MD5, or slice N/OF as jverify did")
-	f.BoolVar(&o.againDone, "again-done", false, "the files that jreport again names were hashed afresh in this run, or all if it exits 1")
-	f.StringVar(&o.known, "known", "", "the problems of what the patterns in `FILE` match are known")
-	f.StringVar(&o.outOfTime, "out-of-time", "", "if `FILE` exists, the run was stopped by --max-duration")
-	f.StringVar(&o.trouble, "trouble", "", "read no records; note in the report that a run could not begin, since `TEXT`; one that is not there is made if --source is given")
+	f.StringVar(&o.previous, "previous", "", "read the report of the previous run from `FILE` (default: that of --file)")
+	f.StringVar(&o.source, "source", "", "the report is about the local folder `DIR`")
+	f.StringVar(&o.dest, "dest", "", "the report is about the remote folder `REMOTE`")
+	f.StringVar(&o.started, "started", "", "the run began at `TIME`, in RFC 3339 (default now)")
+	f.StringVar(&o.proof, "proof", "", "the records are of a verification, not of a backup; it covered `WHAT`: all (by MD5), or slice N/OF (by jverify)")
+	f.BoolVar(&o.againDone, "again-done", false, "this run hashed the files that jreport again names, or all files if it exited 1")
+	f.StringVar(&o.known, "known", "", "treat problems of entries that match a pattern in `FILE` as known")
+	f.StringVar(&o.outOfTime, "out-of-time", "", "if `FILE` exists, report that --max-duration stopped the run")
+	f.StringVar(&o.trouble, "trouble", "", "read no records; note in the report that a run could not begin, because of `TEXT`; with --source, make the report if it does not exist")
 	f.BoolVar(&o.local, "local", false, "the service is a jserve of this machine's own, started for the run")
-	f.BoolVar(&o.restore, "restore", false, "the run goes from the service to the disk")
+	f.BoolVar(&o.restore, "restore", false, "the run was a restore, from the service to the disk")
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "the records are a plan: print it, and keep no report")
 	f.BoolVar(&o.json, "json", false, "print reports as JSON")
-	f.DurationVar(&o.maxAge, "max-age", 0, "status exits 1 if the tree was not stored whole for `TIME`, such as 36h")
-	f.IntVar(&o.of, "of", 31, "slice cuts the tree into `N` slices, unless it is cut already")
+	f.DurationVar(&o.maxAge, "max-age", 0, "with status: exit 1 if the tree was not stored whole for `TIME`, such as 36h")
+	f.IntVar(&o.of, "of", 31, "with slice: divide the tree into `N` slices, unless it is divided already")
 	// The report matters more than who reads along.
 	signal.Ignore(syscall.SIGPIPE)
 	return cmd.Main(func(ctx context.Context, env *command.Env) error {

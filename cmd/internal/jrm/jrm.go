@@ -24,31 +24,32 @@ import (
 	"jottatools/lib/transfer"
 )
 
-const long = `Without REMOTE, carries out the records with the action delete that it reads,
-and passes all others on unchanged. With REMOTE, deletes what is there. Files and
-folders go to the trash, where the service keeps them for 30 days; with --hard
-they are gone for good. Mount points and devices are never deleted.
+const long = `Without REMOTE, jrm carries out the records with the action delete, and passes
+all others on unchanged. With REMOTE, it deletes that file or folder. Deleted
+entries go to the trash, where the service keeps them for 30 days; with --hard
+they are deleted for good. Jrm never deletes mount points and devices.
 
-Nothing is deleted before the plan has been read to its end and has proved whole
-and free of errors. If it has not, the deletions are withheld: they leave with
-the status "skipped", and jrm exits 3. With --force it deletes all the same.
+Jrm deletes nothing before it has read the whole plan, and found it whole and
+free of errors. Otherwise it withholds the deletions: their records get the
+status "skipped", and jrm exits 3. With --force it deletes anyway.
 
-A folder of a plan goes with everything in it, but only if it holds nothing
-besides what the plan deletes. Otherwise the files of the plan are deleted one by
-one and the folder stays, with the status "skipped" and the reason "occupied".
-What is gone already counts as done.
+Jrm deletes a folder of a plan with everything in it, but only if the plan
+deletes everything that the folder holds. Otherwise jrm deletes the files of the
+plan one by one and keeps the folder, with the status "skipped" and the reason
+"occupied". An entry that is already gone counts as done.
 
-A folder that is named as REMOTE goes with all that is in it. Nobody is asked;
---max-delete is what keeps a slip of the pen small: if more entries than that
-would go, none does, and jrm exits 6. With --hard, REMOTE may be in the trash.
+Jrm deletes a folder named as REMOTE with everything in it, and does not ask for
+confirmation. Use --max-delete to limit the damage of a typing error: if REMOTE
+has more entries than that, jrm deletes none and exits 6. With --hard, REMOTE may
+be in the trash.
 
---restore brings REMOTE back from the trash: a file, or a folder with all that
-was deleted with it. A folder that is there gets back whatever in it is in the
-trash. Nothing goes over what is alive. --empty-trash deletes for good what is in
-the trash of the whole account.
+--restore brings REMOTE back from the trash: a file, or a folder with everything
+that was deleted with it. If the folder still exists, its deleted entries come
+back into it. A restored entry never replaces an existing one. --empty-trash
+deletes everything in the trash of the account for good.
 
-With --dry-run nothing is changed. What would be done leaves with the status
-"skipped".`
+With --dry-run, jrm changes nothing. Records that it would carry out get the
+status "skipped".`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos --prune | jput |
       jrm
@@ -65,12 +66,12 @@ func Main() int {
 	var o options
 	f := cmd.Flags()
 	f.BoolVar(&o.restore, "restore", false, "bring REMOTE back from the trash")
-	f.BoolVar(&o.emptyTrash, "empty-trash", false, "delete for good what is in the trash of the account")
+	f.BoolVar(&o.emptyTrash, "empty-trash", false, "delete everything in the trash of the account for good")
 	f.BoolVar(&o.Hard, "hard", false, "delete for good instead of moving to the trash")
-	f.StringVar(&o.max, "max-delete", "", "delete nothing at all if it would be more than `N|P%` entries; a share, which only a plan can have, is of what jdiff found stored (default: no limit)")
+	f.StringVar(&o.max, "max-delete", "", "delete nothing at all if more than `N|P%` entries would go; P%, only for plans, is the share of the entries that jdiff found stored (default: no limit)")
 	f.BoolVar(&o.Force, "force", false, "delete even if the plan is not whole or reports errors")
-	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "change nothing; mark what would be done as skipped")
-	command.JobsVar(f, &o.Jobs, 6, "deal with at most `N` entries at once")
+	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "change nothing; mark records that jrm would carry out as skipped")
+	command.JobsVar(f, &o.Jobs, 6, "handle at most `N` entries at once")
 	command.TPSVar(f, &o.tps)
 	cmd.CompleteArgs(connect.RemotePaths)
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o) })

@@ -15,10 +15,10 @@ type faultOptions struct {
 
 func (o *faultOptions) declare(cmd *command.Command) {
 	f := cmd.Flags()
-	f.Var(&o.rate, "rate", "let `BYTES` a second come and go, such as 500K; with /conn on each connection")
-	f.Var(&o.faults, "fault", "go wrong by `RULES`, such as allocate:503:p=0.1 (docs/jserve.md)")
-	f.BoolVar(&o.allow, "allow-faults", false, "let any account change these at /_jserve/faults; for tests")
-	f.Uint64Var(&o.seed, "seed", 0, "`N` decides which requests --fault hits")
+	f.Var(&o.rate, "rate", "limit the traffic to `BYTES` a second, such as 500K; with /conn, on each connection")
+	f.Var(&o.faults, "fault", "produce faults by `RULES`, such as allocate:503:p=0.1 (docs/jserve.md)")
+	f.BoolVar(&o.allow, "allow-faults", false, "let any account change the faults at /_jserve/faults; for tests")
+	f.Uint64Var(&o.seed, "seed", 0, "seed `N` decides which requests --fault hits")
 }
 
 // rateFlag is a jserve.Rate on the command line.

@@ -29,35 +29,36 @@ import (
 	"jottatools/lib/local"
 )
 
-const long = `Serves an account like one at Jottacloud, out of a directory on this machine.
-Clients of the service work with it unchanged; the programs of this toolkit are
-pointed at it with JOTTA_ENDPOINT.
+const long = `Jserve serves an account like one at Jottacloud, from a directory on this machine.
+Clients of the service work with it unchanged. Set JOTTA_ENDPOINT to make the
+programs of this toolkit use it.
 
-With --proxy, programs that were made for the service itself need not even be
-pointed here: run them with HTTPS_PROXY set to that address and with the
-certificate trusted that "jserve ca --data DIR" prints. The proxy answers for the
+With --proxy, programs made for the service itself work without being told another
+address. Set HTTPS_PROXY to the address of the proxy, and make the programs trust
+the certificate that "jserve ca --data DIR" prints. The proxy answers for the host
 names of the service, refuses all others, and listens on this machine only.
 
-A personal login token, as the service's web pages have them, comes from
-POST /_jserve/login-token. Logins last until they are revoked; another password ends
-those of its account, and so does "jserve logout --data DIR --user NAME" while no
+POST /_jserve/login-token returns a personal login token, like those on the web
+pages of the service. Logins last until they are revoked. A new password ends the
+logins of its account, and so does "jserve logout --data DIR --user NAME" while no
 server has the store open.
 
-"jserve fsck DIR" checks a store and exits 1 if something is wrong with it.
-"jserve export DIR" writes one to the standard output, and "jserve import DIR" makes
-one from that. No server may have it open meanwhile.
+"jserve fsck DIR" checks a store and exits 1 if it finds a problem. "jserve export
+DIR" writes a store to standard output, and "jserve import DIR" makes a store from
+that. Stop the server that uses the store first.
 
-Contents are stored once each, by MD5 and size. What the server has acknowledged
-survives a crash or a power cut. One server at a time can use a directory.
+Jserve stores each blob once, by MD5 and size. Data that the server has
+acknowledged survives a crash or a power cut. Only one server at a time can use a
+directory.
 
-The password is taken from JSERVE_PASSWORD or a file; --password shows in the
-list of processes. Beyond this machine jserve listens only with a certificate.
+Give the password in JSERVE_PASSWORD or in a file, because the list of processes
+shows --password. Beyond this machine, jserve listens only with a certificate.
 
-jserve stops at SIGINT or SIGTERM: requests under way get a few seconds, uploads
-that are cut off can be resumed. It then exits 0.
+Jserve stops at SIGINT or SIGTERM and exits 0. It gives open requests a few
+seconds to finish; clients can resume uploads that are cut off.
 
-GET /_jserve/stats tells how many requests of each kind were served, and how many
-bytes came and went; from this machine it needs no password.`
+GET /_jserve/stats says how many requests of each kind jserve has answered, and
+how many bytes it has received and sent. From this machine it needs no password.`
 
 const example = `  export JSERVE_PASSWORD=secret
   jserve --data ~/jserve --listen 127.0.0.1:7070 --user me
@@ -86,19 +87,19 @@ func Main() int {
 	cmd.Long, cmd.Example, cmd.Args = long, example, "[ca | logout | fsck DIR | export DIR | import DIR]"
 	var o options
 	f := cmd.Flags()
-	f.StringVar(&o.data, "data", "", "keep everything in `DIR`; made if it is not there")
+	f.StringVar(&o.data, "data", "", "keep everything in `DIR`; jserve makes it if needed")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:7070", "listen on `ADDR`; port 0 takes a free one")
-	f.StringVar(&o.readyFile, "ready-file", "", "write the address to `FILE` once connections are taken")
+	f.StringVar(&o.readyFile, "ready-file", "", "write the address to `FILE` once jserve accepts connections")
 	f.StringVar(&o.user, "user", "", "the account's `NAME`")
 	f.StringVar(&o.password, "password", "", "the account's `PASSWORD`; better given in JSERVE_PASSWORD")
 	f.StringVar(&o.passwordFile, "password-file", "", "read the password from the first line of `FILE`")
-	f.StringVar(&o.users, "users", "", "serve the accounts in `FILE`, too: a line NAME:PASSWORD each")
+	f.StringVar(&o.users, "users", "", "also serve the accounts in `FILE`, one NAME:PASSWORD per line")
 	f.Int64Var(&o.quota, "quota", 0, "let an account hold at most `BYTES`, old revisions and trash included; 0 or -1: no limit")
-	f.BoolVar(&o.sharedDedup, "shared-dedup", false, "give an account what another one has sent for its digest alone")
+	f.BoolVar(&o.sharedDedup, "shared-dedup", false, "let an account store a blob that another one has sent by giving its digest alone")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "speak TLS with the certificate in `FILE`")
-	f.StringVar(&o.tlsKey, "tls-key", "", "the certificate's key, in `FILE`")
-	f.StringVar(&o.externalURL, "external-url", "", "`URL` that clients reach the server by, if not what they ask for")
-	f.StringVar(&o.proxy, "proxy", "", "be an HTTP proxy on `ADDR`, too, that answers for the service's host names")
+	f.StringVar(&o.tlsKey, "tls-key", "", "read the key of the certificate from `FILE`")
+	f.StringVar(&o.externalURL, "external-url", "", "give clients addresses that begin with `URL`, instead of the address that they asked for")
+	f.StringVar(&o.proxy, "proxy", "", "also run an HTTP proxy on `ADDR` that answers for the host names of the service")
 	f.StringVar(&o.proxyReadyFile, "proxy-ready-file", "", "write the proxy's address to `FILE`, before --ready-file")
 	f.DurationVar(&o.tokenTTL, "token-ttl", time.Hour, "let access tokens expire after `DURATION`")
 	f.DurationVar(&o.latency, "latency", 0, "wait `DURATION` before each answer")

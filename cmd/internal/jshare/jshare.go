@@ -24,19 +24,21 @@ import (
 	"jottatools/lib/transfer"
 )
 
-const long = `Uploads each FILE, makes it public and prints its link, which needs no login and
-does not expire. The link leads to a page for people; with --direct it leads to
-the content, for curl and the like.
+const long = `Jshare uploads each FILE, makes it public, and prints its link. The link needs
+no login and does not expire. It leads to a web page; with --direct it leads to
+the file itself, for curl and similar programs.
 
-Files go to /Jotta/Archive/Shared, or to the folder given by --to. (The service
-has a place called /Jotta/Shared, but that is for what others share with you, and
-takes no files.) Content that the service has already is not sent. If another file
-of the same name is there, it is left alone, unless told to --replace it: whoever
-has its link would get the new one.
+Files go to /Jotta/Archive/Shared, or to the folder given with --to. (The service
+also has a place called /Jotta/Shared, but it is for things that others share
+with you, and you cannot store files there.) If the service already has a file
+with the same MD5 and size, jshare does not send it. If the folder has another
+file of the same name, jshare leaves it alone, because people with its link
+would get the new file; with --replace it replaces the file.
 
-With --remote, what is on the service already is shared, files and folders; a
-folder comes as ZIP. --unshare makes REMOTE private again; its link is dead from
-then on. --list shows what is shared; the service lists files only, no folders.`
+With --remote, jshare shares files and folders that are already on the service;
+a folder is downloaded as a ZIP. --unshare makes REMOTE private again, and its
+link stops working. --list shows the shared files; the service does not list
+shared folders.`
 
 const example = `  jshare holiday.mp4
   jshare --qr --to /Jotta/Archive/for-anna *.jpg
@@ -53,11 +55,11 @@ func Main() int {
 	f := cmd.Flags()
 	f.StringVar(&o.to, "to", string(share.Dest), "upload into the folder `REMOTE`")
 	f.BoolVar(&o.Replace, "replace", false, "replace other files of the same name")
-	f.BoolVar(&o.remote, "remote", false, "share what is on the service already")
-	f.BoolVar(&o.unshare, "unshare", false, "make private what is shared")
-	f.BoolVar(&o.list, "list", false, "list the files that are shared")
-	f.BoolVar(&o.web, "web", false, "link to the page for people (the default)")
-	f.BoolVar(&o.Direct, "direct", false, "link to the content")
+	f.BoolVar(&o.remote, "remote", false, "share files and folders that are already on the service")
+	f.BoolVar(&o.unshare, "unshare", false, "make shared files and folders private again")
+	f.BoolVar(&o.list, "list", false, "list the shared files")
+	f.BoolVar(&o.web, "web", false, "link to the web page (the default)")
+	f.BoolVar(&o.Direct, "direct", false, "link to the file itself")
 	f.BoolVar(&o.qr, "qr", false, "on a terminal, also show each link as a QR code")
 	command.JobsVar(f, &o.jobs, 6, "upload at most `N` files at once")
 	command.ParseVar(f, &o.bandwidth, transfer.ParseBandwidth, "bwlimit", "send at most `RATE` bytes a second: 512k, or a timetable")

@@ -19,18 +19,19 @@ import (
 	"jottatools/lib/transfer"
 )
 
-const long = `Downloads the files that jdiff found to be the same on both sides, and compares them
-byte for byte with those on disk. A file that is the same leaves with the status
-"verified", one that is not with an error: of the class "collision" if the service took
-another content of the same MD5 and size for it, else "corrupt". Nothing is kept, and nothing changed.
+const long = `Jverify downloads the files that jdiff found to be the same on both sides, and
+compares them byte for byte with those on disk. If a file is identical, its
+record gets the status "verified". If not, it gets an error: of class
+"collision" if the service has a different file of the same MD5 and size in its
+place, otherwise of class "corrupt". Jverify keeps no data and changes nothing.
 
-With --slice 3/30, only the third of thirty parts of the tree is read back: which
-part a file is in depends on its path alone. After thirty runs, each with the next
-slice, all has been read back.
+With --slice 3/30, jverify checks only the third of thirty parts of the tree.
+The path of a file alone decides which part it is in. After thirty runs, each
+with the next slice, every file has been checked.
 
-What is not the same by jdiff's word, for instance since it has changed after the
-last backup, passes through unchanged. A file that changes meanwhile leaves with
-the status "skipped" and the reason "changing".`
+If jdiff found an entry to differ, for example because it has changed since the
+last backup, its record passes through unchanged. If a file changes during the
+comparison, its record gets the status "skipped" and the reason "changing".`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jverify
   jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos |

@@ -19,25 +19,28 @@ import (
 )
 
 const long = `Jwalk lists DIR as records, one line of JSON for each file, folder, symbolic
-link and special file, in tree order. Paths are relative to DIR. Of several
-DIRs, paths begin with the name of each, as after "cp -r DIR… DEST".
+link and special file, in tree order. Paths are relative to DIR. If there are
+several DIRs, each path begins with the name of its DIR, as after
+"cp -r DIR… DEST".
 
-Entries that rules leave out are listed, too, marked as ignored, so that no
-later program takes them for gone. Rules are patterns as in .gitignore files, of
-the flags below and of .jottaignore files in the tree. The last pattern that
-matches decides, unlike with rsync and rclone; flags come before .jottaignore
-files, and the nearest of those before the ones above it. What is in an ignored
-folder is not looked at. A "/" at the start of a pattern stands for DIR, or for
-the folder of the .jottaignore; one at the end, for folders only. What a jget
-that was killed has left behind (.jget-….part) is ignored, too.
+Jwalk also lists entries that rules leave out, and marks them as ignored, so
+that no later program treats them as gone. Rules are patterns as in .gitignore
+files. They come from the flags below and from .jottaignore files in the tree.
+Unlike in rsync and rclone, the last matching pattern decides. Flags take
+precedence over .jottaignore files, and a nearer .jottaignore over those above
+it. Jwalk does not look into ignored folders. A "/"
+at the start of a pattern stands for DIR, or for the folder of the
+.jottaignore; a "/" at the end limits the pattern to folders. Jwalk also
+ignores the partial files of a killed jget (.jget-….part).
 
-A .jottaignore that is a symbolic link counts if it leads to a file of the same
-owner in DIR. A folder that cannot be read, or whose .jottaignore cannot be,
-gets a record with an error and is not listed; the rest is, and jwalk exits 1.
+A .jottaignore that is a symbolic link counts if it leads to a file in DIR with
+the same owner. If jwalk cannot read a folder or its .jottaignore, the folder
+gets a record with an error and is not listed. Jwalk lists the rest and
+exits 1.
 
-With --files-from the rules hold, too, so that a file that they leave out is
-ignored, and one that is not there is an error. Nothing but what FILE names can
-count as gone later; an empty FILE is wrong usage.`
+With --files-from, jwalk lists only the paths in FILE. Rules still apply: a file
+that they leave out is ignored. A path that does not exist is an error. Later
+programs can only treat paths in FILE as gone. An empty FILE is wrong usage.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jwalk --exclude '*.tmp' --exclude /cache/ ~/work |
@@ -83,22 +86,22 @@ func Main() int {
 	cmd.Args, cmd.Long, cmd.Example = "DIR…", long, example
 	var o flags
 	f := cmd.Flags()
-	f.VarP(ruleFlag{"PATTERN", o.rules.Exclude}, "exclude", "e", "leave out what matches `PATTERN`, as in a .gitignore file; may be repeated")
-	f.Var(ruleFlag{"REGEX", o.rules.ExcludeRegexp}, "exclude-regex", "leave out what has a path in which `REGEX` (RE2) is found")
-	f.Var(ruleFlag{"FILE", o.rules.ExcludeFrom}, "exclude-from", "take patterns from `FILE`, one a line")
-	f.Var(ruleFlag{"PATTERN", o.rules.Include}, "include", "keep what matches `PATTERN`, though an earlier flag or a .jottaignore leaves it out")
+	f.VarP(ruleFlag{"PATTERN", o.rules.Exclude}, "exclude", "e", "leave out entries that match `PATTERN`, as in a .gitignore file; may be repeated")
+	f.Var(ruleFlag{"REGEX", o.rules.ExcludeRegexp}, "exclude-regex", "leave out entries whose path matches `REGEX` (RE2)")
+	f.Var(ruleFlag{"FILE", o.rules.ExcludeFrom}, "exclude-from", "read patterns from `FILE`, one per line")
+	f.Var(ruleFlag{"PATTERN", o.rules.Include}, "include", "keep entries that match `PATTERN`, even if an earlier flag or a .jottaignore leaves them out")
 	f.BoolVar(&o.ExcludeCaches, "exclude-caches", false, "leave out folders that a CACHEDIR.TAG file marks as caches")
-	f.Var(ruleFlag{"NAME", o.tag}, "exclude-if-present", "leave out folders in DIR that hold something called `NAME`, or with NAME:TEXT a file of that name that begins with TEXT; may be repeated")
+	f.Var(ruleFlag{"NAME", o.tag}, "exclude-if-present", "leave out folders in DIR that hold an entry called `NAME`; with NAME:TEXT, it must be a file that begins with TEXT; may be repeated")
 	f.BoolVarP(&o.OneFileSystem, "one-file-system", "x", false, "leave out folders on other file systems than DIR")
-	command.SizeVar(f, &o.MaxSize, "max-size", "leave out files larger than this; 0: none")
+	command.SizeVar(f, &o.MaxSize, "max-size", "leave out files larger than this; 0: no limit")
 	f.DurationVar(&o.MinAge, "min-age", 0, "leave out files modified less than `TIME` ago, such as 10m or 24h")
 	f.BoolVar(&o.hidden, "hidden", true, "list entries with names that begin with a dot; --hidden=false leaves them out")
-	f.BoolVarP(&o.Follow, "follow", "L", false, "list what symbolic links lead to in their place")
+	f.BoolVarP(&o.Follow, "follow", "L", false, "follow symbolic links and list their targets instead")
 	command.JobsPerProcessorVar(f, &o.Jobs, 2, "read at most `N` folders at once")
-	f.Var(ruleFlag{"FILE", o.setFilesFrom}, "files-from", "list only the files that `FILE` (-: standard input) names, one a line, by their paths in DIR, and folders with all in them")
-	f.BoolVar(&o.from0, "from0", false, "take the names in --files-from to end in NUL bytes, as those of find -print0 do")
-	f.Var(ruleFlag{"FILE", o.readMounts}, "mounts", "report an error for each folder named in `FILE` that is no mount point now; FILE has the paths in DIR of those that were at the last run, each ended by a NUL byte")
-	f.StringVar(&o.explain, "explain", "", "say what becomes of `PATH` in DIR (the current folder if not given) and by which rule, and exit")
+	f.Var(ruleFlag{"FILE", o.setFilesFrom}, "files-from", "list only the files and whole folders named in `FILE` (-: standard input), one path in DIR per line")
+	f.BoolVar(&o.from0, "from0", false, "names in --files-from end in NUL bytes, as from find -print0")
+	f.Var(ruleFlag{"FILE", o.readMounts}, "mounts", "report an error for each folder in `FILE` that is not a mount point now; FILE has the paths in DIR of the mount points of the last run, each followed by a NUL byte")
+	f.StringVar(&o.explain, "explain", "", "print whether `PATH` in DIR (default: the current folder) is listed, and which rule decides, and exit")
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, &o) })
 }
 
