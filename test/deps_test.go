@@ -22,9 +22,10 @@ import (
 // ours lists which of our packages each of our packages may import. Programs may
 // import all that are listed here, except those inside another package's folder.
 //
-// Imports point one way: programs, engines, client, record. Engines do not
-// import each other: they meet in pipes. That way each can be read, tested and
-// replaced alone.
+// Imports point one way: programs, engines, client, record. Engines meet in pipes
+// and do not import each other, so each can be read, tested and replaced alone.
+// There are two exceptions: lib/transfer puts files in their place with lib/place,
+// and lib/mount sends files with lib/transfer.
 var ours = map[string][]string{
 	"lib/record": nil,
 	"lib/brake":  nil,
@@ -214,7 +215,7 @@ func forbiddenOurs(p, q string) string {
 	case !known:
 		return "a package that the table ours of this test does not list; say there what it may import"
 	case !slices.Contains(allowed, q):
-		return fmt.Sprintf("imports point one way, programs, engines, client, record, and engines meet in pipes; %s may import %v (docs/architecture.md)", p, allowed)
+		return fmt.Sprintf("imports point one way, programs, engines, client, record, and filters meet in pipes; %s may import %v (docs/architecture.md)", p, allowed)
 	}
 	return ""
 }

@@ -2,9 +2,9 @@
 // files, listings, content, the trash and public links, in local names and typed
 // errors.
 //
-// A [Client] makes one request per method, unless the method says otherwise, and
-// keeps nothing but the name of the user, so it is safe for concurrent use by any
-// number of goroutines. Listings of unknown length are iterators, in constant
+// A [Client] makes one request per method, unless the method says otherwise. After New
+// it changes only one thing, the customer that it remembers once it has asked, and
+// that under a lock. So any number of goroutines can use it at the same time. Listings of unknown length are iterators, in constant
 // memory. What repeats, slows down or watches requests is a [http.RoundTripper]
 // around it: [Retry], [Limit]; see [Options].Wrap. It does not log in: that is
 // the business of [Credentials], made by package auth. It does not walk local

@@ -202,7 +202,7 @@ func (p *treeParser) finish() error {
 	case !p.stats:
 		return listingError("the listing ends without its counts")
 	case p.folders != p.saidFolders || p.files != p.saidFiles:
-		return listingError("the listing has %d folders and %d files but announces %d and %d", p.folders, p.files, p.saidFolders, p.saidFiles)
+		return listingError("the listing has %s and %s but announces %d and %d", record.Count(p.folders, "folder", "folders"), record.Count(p.files, "file", "files"), p.saidFolders, p.saidFiles)
 	}
 	return nil
 }

@@ -106,8 +106,8 @@ func TestParseTree(t *testing.T) {
 		{"unknown elements", "<page/>" + folder("/Archive/root/a") + "<file><path>/Archive/root/a</path><x><filename>no</filename></x><filename>b</filename></file>" + stats(1, 1),
 			[]string{"a/", "a/b -1"}, ""},
 
-		{"a file is missing", folder("/Archive/root") + stats(1, 1), nil, "has 1 folders and 0 files but announces 1 and 1"},
-		{"a folder is missing", folder("/Archive/root") + stats(2, 0), nil, "has 1 folders and 0 files but announces 2 and 0"},
+		{"a file is missing", folder("/Archive/root") + stats(1, 1), nil, "has 1 folder and 0 files but announces 1 and 1"},
+		{"a folder is missing", folder("/Archive/root") + stats(2, 0), nil, "has 1 folder and 0 files but announces 2 and 0"},
 		{"no counts", folder("/Archive/root"), nil, "without its counts"},
 		{"half the counts", folder("/Archive/root") + "<stats><folders>1</folders></stats>", nil, "announces 1 and -1"},
 		{"counts twice", folder("/Archive/root") + stats(1, 0) + stats(1, 0), nil, "twice"},

@@ -23,8 +23,9 @@ var fetchWhole int64 = 8 << 20
 // restPiece is how much of a rest is fetched at a time before an upload, in bytes.
 const restPiece = 1 << 20
 
-// rest is what of a local content is still where it came from. The mu of the local
-// guards all but src.
+// rest is the part of a local file that has not been fetched from the service yet. The
+// mu of the local guards limit, here, open and from. rev does not change, the mu of
+// the fileSystem guards src.rev.number, and only the holder of the entry's turn uses err.
 type rest struct {
 	rev   revision // that has it
 	limit int64    // where it ends: all above has been cut off or written here

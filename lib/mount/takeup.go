@@ -43,7 +43,7 @@ func (f *fileSystem) takeUp(found *spool.Found) {
 		}
 	}
 	if taken > 0 {
-		f.o.Info("%d files of an earlier mount go on being uploaded", taken)
+		f.o.Info("uploading %s of an earlier mount", record.Count(int64(taken), "file", "files"))
 	}
 }
 

@@ -1,11 +1,16 @@
-// Package transfer carries plans out: it sends files to the service and deletes
-// there what the plan says is gone, or what is named.
+// Package transfer carries out plans: it uploads, downloads, verifies and deletes
+// files.
 //
-// [Upload] and [Delete] read the records that package diff wrote and write them
-// again with what became of each. They run several requests at once and keep few
-// records in memory: Delete those, Upload a thousand at most, so that it sees which
-// folders will be needed. What has to wait for longer waits on disk. They compare
-// nothing and decide nothing about the content of the plan.
+// [Upload], [Download], [Verify] and [Delete] read the records of a plan or a listing
+// and write each one again with its outcome. They run several requests at once. Memory
+// is bounded: Upload looks at most a thousand records ahead, to see which folders
+// it will need, and Delete keeps deletions on disk until the plan has ended. Except
+// for Download, which decides whether a local file needs replacing, they do not
+// question the plan.
+//
+// [PutStream], [MakeFolders], [DeletePaths], [RestorePaths] and [EmptyTrash] work
+// without a plan. [Sender] sends single files, also for the mount, and [Receiver]
+// fetches them.
 package transfer
 
 import (

@@ -208,7 +208,7 @@ func status(env *command.Env, args []string, asJSON bool) error {
 	case s.State == mount.StateFull:
 		err = errors.Join(err, command.Exit(command.ExitPartial, errors.New("the account is full; what waits is stored once there is space")))
 	case s.Failed > 0:
-		err = errors.Join(err, command.Exit(command.ExitPartial, fmt.Errorf("%d files cannot be uploaded", s.Failed)))
+		err = errors.Join(err, command.Exit(command.ExitPartial, fmt.Errorf("%s cannot be uploaded", record.Count(int64(s.Failed), "file", "files"))))
 	}
 	return err
 }
