@@ -1,11 +1,11 @@
-// Package auth is the login: the credentials that sign requests to the service,
-// how they are got, kept and renewed.
+// Package auth provides the credentials that sign requests to the service, and gets,
+// keeps and renews them.
 //
-// A [Session] is a login of the token store, one file a profile, which any number
-// of processes share; [Basic] is a user name and a password. [Find] looks for
-// either, [LogIn] and [Browser] make a login, [LogOut] ends one. The package knows
-// nothing of what the requests are for. Secrets are in no error and no log, however
-// those are printed. docs/adr/0006-token-store.md says why the store is as it is.
+// A [Session] is a login of the token store. The store has one file per profile, which
+// any number of processes share. [Basic] is a user name and a password. [Find] finds
+// either, [LogIn] and [Browser] make a login, and [LogOut] ends one. The package knows
+// nothing about the requests themselves. No error and no log ever shows a secret,
+// however it is printed. docs/adr/0006-token-store.md explains the design of the store.
 package auth
 
 import (

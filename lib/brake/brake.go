@@ -1,14 +1,14 @@
-// Package brake decides whether a run may delete, or overwrite, as much of what is
-// stored as its plan says, given what earlier runs of the job have seen.
+// Package brake decides whether a run may delete or overwrite as many stored files as
+// its plan says, given the history of the job.
 //
 // A wrong source (a disk that is not mounted, another folder in its place, a tree
-// that somebody has encrypted) shows in the share of the stored files that it would
-// cost. That share must not become smaller by waiting: what a wrong source adds to
-// what is stored, run after run, does not count. So the share is that of the files
-// that were stored when all was last well, which is what [Past] keeps. A run that
-// could not do all that was due leaves it as it is; so does one that is killed.
+// that ransomware has encrypted) shows in the share of the stored files that would be
+// lost. That share must not shrink over time: files that a wrong source adds, run
+// after run, must not count. So the share is of the files that were stored when all
+// was last well, which [Past] keeps. A run that could not finish everything that was
+// due leaves Past unchanged, and so does a run that is killed.
 //
-// The package knows numbers only. It reads no clock and touches nothing.
+// The package only calculates. It reads no clock and no files.
 package brake
 
 // Past is what a job remembers of its earlier runs. The zero Past remembers nothing.

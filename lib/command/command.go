@@ -1,10 +1,9 @@
-// Package command is what every program shares: the command line, the streams,
-// signals, messages, progress and exit codes. A main declares its flags, hands
-// [Command.Main] one function, and exits with what that returns.
+// Package command has the parts that all programs share: the command line, the streams,
+// signals, messages, progress and exit codes. A main declares its flags, passes one
+// function to [Command.Main], and exits with the result.
 //
-// Command lines are cobra's, kept inside this package, so that help, man page
-// and completions come from one declaration. The package holds no logic of any
-// program.
+// The package uses cobra for command lines and hides it, so that help, man page and
+// completions come from one declaration. It has no logic of any program.
 package command
 
 import (

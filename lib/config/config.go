@@ -1,8 +1,8 @@
-// Package config reads what people have written down for all programs: which
-// profile, which server, which service.
+// Package config reads the settings that people have written down for all programs: the
+// profile, the server, the service.
 //
-// Flags go before the environment, and the environment before the file. The package
-// holds no secrets: those are in the token store of package auth.
+// Flags take precedence over the environment, and the environment over the file. The
+// package holds no secrets: those are in the token store of package auth.
 package config
 
 import (

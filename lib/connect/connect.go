@@ -1,8 +1,8 @@
-// Package connect opens the client that every program uses, as flags, environment
-// and configuration say: which service, which account, how patient.
+// Package connect opens the client that every program uses. Flags, environment and
+// configuration choose the service, the account and the timeouts.
 //
-// It is a few lines that would otherwise stand in each main. The client itself
-// is package jfs, the login package auth.
+// Without it, each main would repeat these few lines. The client itself is package jfs,
+// and the login is package auth.
 package connect
 
 import (

@@ -1,12 +1,12 @@
-// Package diff proposes what to do so that one tree becomes like another.
+// Package diff plans how to make one tree like another.
 //
 // It joins two streams of records in tree order, the source's and the target's,
 // and gives each entry an action with a reason. It changes nothing: its output
 // is a plan, which can be read, saved and carried out later.
 //
-// The join runs in constant memory. Deletions are the exception to everything:
-// they wait, on disk when they are many, until the source is known to be whole,
-// and then still have to pass the brakes of [Options].
+// The join runs in constant memory. Deletions are treated separately: they wait, on
+// disk if there are many, until the source is known to be whole, and then have to pass
+// the brakes of [Options].
 package diff
 
 import (

@@ -2,10 +2,9 @@
 // the records, and checks files against digests that records already have.
 //
 // Files are read concurrently, but never more than a fixed number at once, so
-// memory does not grow with the stream. Each of those who read has several files in
-// hand, whose content is hashed together (package md5lanes). A cache file spares reading what has
-// not changed since the last run; it is read and written as a stream, in step
-// with the records.
+// memory does not grow with the stream. Each worker reads several files and hashes them
+// together (package md5lanes). With a cache file, unchanged files need not be read
+// again; it is read and written as a stream, in step with the records.
 //
 // The package finds no files of its own: it reads those that records name.
 package digest

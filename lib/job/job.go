@@ -1,11 +1,10 @@
-// Package job keeps what a job has to know between its runs, and what jobs have to know
-// of each other. A job is a local folder, the remote folder that it is stored in, and
-// the account that this is in.
+// Package job keeps the history of a job between its runs, and lets jobs know of each
+// other. A job is a local folder, the remote folder that stores it, and the account.
 //
-// What a job knows is its [State], a small file on this machine. The part of it that
-// must outlive the machine, and that other jobs need, is its [Mark], which lies in the
-// mount point that it stores in. A run begins with [State.Meet], which reads the marks
-// of others and makes or renews its own, and ends with [State.End].
+// The history of a job is its [State], a small file on this machine. Its [Mark] is the
+// part of the State that must outlive the machine, and that other jobs need; it lies in
+// the mount point where the job stores. A run begins with [State.Meet], which reads the
+// marks of others and makes or renews its own, and ends with [State.End].
 //
 // The package stores and deletes nothing but marks.
 package job

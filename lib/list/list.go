@@ -1,11 +1,11 @@
-// Package list shows what the service holds as records in tree order.
+// Package list lists the entries of the service as records in tree order.
 //
-// What is reserved for these programs ([jfs.Path.Reserved]) is listed only by those who
-// name it.
+// Entries reserved for these programs ([jfs.Path.Reserved]) are listed only if the
+// caller names them.
 //
-// A listing arrives in the service's own order and is sorted, on disk if it is
-// large, so memory does not grow with the tree. The package reads only: it fetches
-// no content and changes nothing.
+// The service sends a listing in another order. The package sorts it, on disk if it is
+// large, so memory does not grow with the tree. The package only reads metadata: it
+// downloads no files and changes nothing.
 package list
 
 import (

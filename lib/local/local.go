@@ -1,9 +1,9 @@
-// Package local says what the local file system knows about an entry: it fills
-// records from file infos, tells whether a file is still the one a record
-// describes, opens files without ever blocking on a FIFO, and sorts errors into
-// the classes that records carry.
+// Package local reads the metadata of local entries and opens and replaces local files.
+// It fills records from file infos, says whether a file is still the one that a record
+// describes, opens files without ever blocking on a FIFO, and classifies errors for
+// records.
 //
-// It does not walk trees (package walk does) and it reads no content.
+// It does not walk trees (package walk does) and reads no file data.
 package local
 
 import (

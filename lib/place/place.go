@@ -1,13 +1,13 @@
 // Package place puts files, folders and symbolic links beneath one folder, and
 // never outside of it.
 //
-// Names come from afar and are not trusted, nor is what others have put into the
-// folder meanwhile. All is done through [os.Root], relative to folders that are
-// open, so that neither ".." nor a symbolic link leads out; symbolic links in the
-// way are not followed at all. A file appears under its name when it is whole:
-// until then it is a [Part] beside it.
+// Names come from the service and are not trusted, and neither are entries that others
+// have put into the folder meanwhile. Every operation goes through [os.Root], relative
+// to open folders, so neither ".." nor a symbolic link leads out; symbolic links in the
+// way are not followed at all. A file gets its name only when it is whole; until
+// then it is a [Part] beside its destination.
 //
-// The package fetches nothing and compares no content.
+// The package downloads nothing and compares no file data.
 package place
 
 import (

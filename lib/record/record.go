@@ -1,13 +1,13 @@
-// Package record is the language the programs speak: one JSON object a line,
-// closed by an end record that proves the stream is whole.
+// Package record is the language of the programs: one JSON object per line, followed by
+// an end record that proves the stream is whole.
 //
-// A [Reader] takes a stream apart and says at its end whether it can be
-// trusted; a [Writer] puts one together. [Compare] is the order of every
-// stream, [Sorter] makes that order where it is missing, and [Spool] holds
-// records back on disk. The format is documented in docs/records.md.
+// A [Reader] reads a stream and says at its end whether it can be trusted; a [Writer]
+// writes one. [Compare] defines the order of every stream, [Sorter] sorts a stream that
+// is not in order, and [Spool] keeps records on disk for later. docs/records.md
+// describes the format.
 //
-// The package knows nothing of where records come from: it touches no tree and
-// no service.
+// The package does not know where records come from: it accesses no tree and no
+// service.
 package record
 
 import (

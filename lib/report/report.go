@@ -1,10 +1,10 @@
-// Package report sums up the records of a run: what was stored, what was not
-// and why, and when the tree was last stored whole.
+// Package report summarises the records of a run: which entries were stored, which
+// were not and why, and when the tree was last stored whole.
 //
-// A report is a small JSON file, one for each job, replaced as a whole. The
-// records themselves are not in it, except those that say what was not stored.
-// What a person has to know stays in it from run to run until it is settled: files
-// that were found damaged, entries that are left out while the service has them.
+// A report is a small JSON file, one per job, replaced as a whole. It contains
+// only the records of entries that were not stored. Some facts stay in it from run to
+// run until they are settled: files that were found damaged, and entries that are
+// left out although the service has them.
 package report
 
 import (

@@ -1,9 +1,9 @@
 // Package share makes public links to files and folders on the service.
 //
-// [Files], [Place] and [Links] are stages of a pipe: Files lists local files,
-// Place says where each goes and what is there already, and Links makes the link of
-// each that is in its place. Between them, others add the digests and upload. The
-// package sends no content.
+// [Files], [Place] and [Links] are stages of a pipe. Files lists local files. Place
+// finds the destination of each and checks whether it is taken. Links makes a link for
+// each file that has been stored. Other stages between them add the digests and upload.
+// The package sends no file data.
 package share
 
 import (

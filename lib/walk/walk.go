@@ -1,15 +1,15 @@
 // Package walk lists a directory tree as records, in tree order, and decides
-// what in it is left out.
+// which entries to leave out.
 //
-// Folders are read ahead by several goroutines while the records leave in
-// order. Memory holds the names in the folders on the way from the root to the
-// current one, and what a bounded number of reads ahead has found. An entry that
-// cannot be read becomes a record with an error, and the walk goes on; one that
-// vanishes before it has been looked at is not part of the tree, unless it is only
-// out of sight, since a disk was unmounted: that is an error, and ends the walk if
-// it is so with all. What appears behind the walk is not seen.
+// Several goroutines read folders ahead while the records leave in order. Memory holds
+// the names in the folders between the root and the current folder, and the results of
+// a bounded number of reads ahead. An entry that cannot be read becomes a record with
+// an error, and the walk goes on. An entry that vanishes before the walk has looked at
+// it is simply not listed. If entries are out of sight because a disk was unmounted,
+// that is an error; if the whole tree is, the walk fails. Entries that appear
+// behind the walk are not seen.
 //
-// No file's content is read, except that of ignore files and cache tags.
+// No file data is read, except that of ignore files and cache tags.
 package walk
 
 import (

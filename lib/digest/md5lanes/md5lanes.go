@@ -1,13 +1,13 @@
 // Package md5lanes computes the MD5 of up to sixteen messages at the same time.
 //
 // Each step of MD5 needs the one before, so a processor that hashes one message
-// spends most of its time waiting. Its vector registers can take the same step for
-// sixteen messages at once: with AVX2 that is five times as fast, as BenchmarkBlocks
-// shows, and from two messages on it is faster than one after the other. Where there
-// is no AVX2, crypto/md5 takes the messages in turn.
+// spends most of its time waiting. Its vector registers can perform the same step for
+// sixteen messages at once. With AVX2 that is five times as fast, as BenchmarkBlocks
+// shows; from two messages on it is faster than one after the other. Without AVX2,
+// crypto/md5 hashes the messages in turn.
 //
-// The package knows blocks and states only. Whoever calls it cuts messages into
-// blocks, and ends each with [Pad].
+// The package knows blocks and states only. Its callers split messages into blocks,
+// and end each message with [Pad].
 package md5lanes
 
 import (

@@ -1,9 +1,9 @@
-// Package jfstest is a conformance suite: what a [jfs.Client] and the service
-// behind it must do together.
+// Package jfstest is a conformance suite for a [jfs.Client] together with the service
+// behind it.
 //
-// It is run against jserve in this package's own tests, and with a login in the
-// environment against the real service, so that the server which all other tests
-// trust behaves like the original. It tests no engine and no program.
+// The tests of this package run it against jserve. With a login in the environment they
+// also run it against the real service. All other tests trust jserve, so this shows that
+// jserve behaves like the original. The suite tests no engine and no program.
 package jfstest
 
 import (

@@ -2,9 +2,8 @@
 // this machine instead, unchanged: an HTTP proxy that answers for the service's
 // host names itself, with certificates of its own.
 //
-// It is not a proxy to anywhere. It opens no connections, and refuses every
-// host that it does not answer for; and it asks no password, so it listens on
-// loopback only.
+// It forwards nothing. It opens no connections, and refuses every host that it does
+// not answer for. It asks for no password, so it listens on loopback only.
 package proxy
 
 import (

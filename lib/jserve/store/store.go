@@ -7,20 +7,20 @@
 //
 // # Durability
 //
-// What a method has returned without error survives kill -9 and power loss.
-// A blob is written aside, synced, renamed into place and its directory synced
-// before the metadata that mentions it is committed, and the commit is synced
-// before the method returns. Concurrent changes share commits.
+// If a method returns without error, its effect survives kill -9 and power loss.
+// It writes a blob to a temporary file, syncs it, renames it into place and syncs its
+// directory. Only then does it commit the metadata that mentions the blob, and it
+// syncs the commit before it returns. Concurrent changes share commits.
 //
 // # On disk
 //
 //	DIR/meta.db        the tree (bbolt); its file lock keeps a second server out
-//	DIR/blobs/xx/…     contents, by the first byte of the MD5
+//	DIR/blobs/xx/…     blobs, by the first byte of the MD5
 //	DIR/uploads/…      bytes received so far, one file for each upload target
-//	DIR/reserve        room on the disk that only deletions get
+//	DIR/reserve        disk space reserved for deletions
 //
 // In the database every node sits under a key made of its parent's number, its
-// class, its folded name and its own number. So looking a name up is a prefix
+// class, its folded name and its own number. So looking up a name is a prefix
 // scan, a folder's children come out sorted, and moving a folder re-keys one
 // entry. Deleting a folder marks only the folder; what lies beneath inherits
 // the mark until the folder is revived (see revive).
