@@ -10,8 +10,8 @@ func hashLarge() job {
 	return job{
 		name: "hash-large", title: "Hash 64 files of 32 MB, in memory", unit: "MB", warm: true,
 		goal: "2.5 times as fast as rclone",
-		note: "Hashing is no longer what takes the time: of the processor time of `jhash`, about a third is MD5, the rest is the copying of the content " +
-			"out of the page cache, which rclone and `md5sum` pay for, too.",
+		note: "Hashing is no longer the bottleneck. About a third of the processor time of `jhash` is MD5; the rest is copying the data " +
+			"out of the page cache, which rclone and `md5sum` have to do, too.",
 		prepare: func(ctx context.Context, w *world) ([]rival, error) {
 			tree, err := w.tree(ctx, treeSpec{files: w.scale(64, 3), size: int64(w.scale(32_000_000, 300_000))})
 			return hashers(w, tree, float64(tree.bytes)/1e6), err

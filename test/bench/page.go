@@ -12,17 +12,18 @@ import (
 
 const intro = `# Benchmarks
 
-How long our programs take for a job, beside what people would use instead. ` + "`scripts/bench`" + ` measures it all and makes this page;
-[test/bench](../test/bench/main.go) says how, and how to add a job.
+This page compares the time of our programs with that of their alternatives. ` + "`scripts/bench`" + ` measures everything and writes this page;
+[test/bench](../test/bench/main.go) explains how, and how to add a job.
 
-The rivals of a job take turns, ours first, so that whatever else the machine does hits all alike: ratios mean something, seconds
-do not. Shown are medians, and in brackets the extremes; "our speed" is how many times as fast ours was as that rival, the median
-over the rounds that both took part in. Memory is the most that was resident, of each process. Requests and bytes are as the server counted them. Where there is a server it is ` + "`jserve`" + ` on
-the same machine, and everybody reaches it through its proxy, encrypted, as they would reach the service. rclone is the one of
-Debian 12 (1.60.1), with as many transfers and checkers as our programs have jobs, unless a job says otherwise.
+The rivals of a job take turns, ours first, so that other load on the machine affects all of them equally. Compare ratios, not
+seconds. The tables show medians, and the extremes in brackets. "Our speed" says how many times as fast ours was as that rival: the
+median over the rounds in which both took part. Memory is the peak resident memory of each process. Requests and bytes are as counted
+by the server. If a job has a server, it is ` + "`jserve`" + ` on
+the same machine, and all programs reach it through its proxy, encrypted, as they would reach the service. rclone is version 1.60.1
+of Debian 12, with as many transfers and checkers as our programs have jobs, unless a job says otherwise.
 
-The numbers here are of a virtual machine with two cores of an AMD EPYC, 24 GB of memory, Linux 6.18, on which nothing else ran. The
-seconds of processor time ("CPU s") are those of all programs of a rival together. What took minutes was run once.
+The numbers come from a virtual machine with two cores of an AMD EPYC, 24 GB of memory and Linux 6.18, on which nothing else ran. The
+seconds of processor time ("CPU s") are the sum over all programs of a rival. Programs that took minutes ran once.
 `
 
 // writePage makes the page from all results.

@@ -42,7 +42,7 @@ func (w *world) filled(ctx context.Context, files int, flags ...string) (tree, e
 func restoreSmall() job {
 	return job{
 		name: "restore-small", title: "Restore of 20,000 small files, 6 parallel", unit: "files", goal: "1.5 times as fast as rclone",
-		note: onDisk + " Other work ran beside this job, which makes our seconds long. rclone waits: its backend for Jottacloud sends at most 100 requests a second, whatever the server can take.",
+		note: onDisk + " Other work ran on the machine during this job, so our times are long. rclone waits: its backend for Jottacloud sends at most 100 requests a second, however fast the server is.",
 		prepare: func(ctx context.Context, w *world) ([]rival, error) {
 			tree, err := w.stored(ctx, treeSpec{files: w.scale(20_000, 50)})
 			rivals := w.restorers(float64(tree.files), tree.dir)
@@ -67,7 +67,7 @@ func restoreLarge() job {
 }
 
 // onDisk is a note about restores.
-const onDisk = "Everybody is done when all of it is on the disk: `jget` sees to that itself, rclone is followed by `sync -f`."
+const onDisk = "A run ends when all files are on disk. `jget` ensures that itself; rclone is followed by `sync -f`."
 
 // restorers are the rivals that bring jotta:tree back. What they made is compared
 // with dir, and gone before the next one begins.

@@ -11,8 +11,8 @@ func start(program string) job {
 	return job{
 		name: "start-" + program, title: "Start " + program + " 200 times", unit: "starts", warm: true,
 		goal: "at most 2 ms more through jotta",
-		note: "Through jotta all packages of all programs are set up, also those that this one does not need, and more of the file is looked at. " +
-			"Half a MiB of the memory is the process's own; the rest is the file's, which all programs that run share.",
+		note: "Through jotta, the program also sets up the packages of all other programs, and reads more of the file. " +
+			"Half a MiB of the memory belongs to the process alone; the rest is pages of the file, which all running programs share.",
 		prepare: func(_ context.Context, w *world) ([]rival, error) {
 			n := w.scale(200, 3)
 			starts := func(name string, argv []string) rival {

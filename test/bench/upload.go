@@ -19,7 +19,7 @@ func firstUpload(files int, latency time.Duration, parallel int) job {
 	}
 	if latency > 0 {
 		j.goal = "within 15 % of the bound that two requests a file set"
-		j.note = "The bound is the latency alone: what the server takes for a request comes on top, and is the same for all. " + inMemory
+		j.note = "The bound counts the latency only. The time that the server needs for a request is added, and is the same for all. " + inMemory
 	}
 	j.prepare = func(ctx context.Context, w *world) ([]rival, error) {
 		tree, err := w.tree(ctx, treeSpec{files: w.scale(files, 10)})
@@ -46,8 +46,8 @@ func firstUpload(files int, latency time.Duration, parallel int) job {
 }
 
 // inMemory is said of jobs whose server does not wait for a disk.
-const inMemory = "The server's store lies in memory, for everybody, so that how soon a disk has synced each file is not measured with the clients. " +
-	"rclone waits: its backend for Jottacloud sends at most 100 requests a second, whatever the server can take."
+const inMemory = "For all rivals, the store of the server is in memory, so that the speed of the disk does not affect the result. " +
+	"rclone waits: its backend for Jottacloud sends at most 100 requests a second, however fast the server is."
 
 // archive is where our programs store a tree: what rclone calls jotta:tree.
 const archive = "/Jotta/Archive/tree"
@@ -62,15 +62,15 @@ func thousands(n int) string {
 }
 
 // filledInMemory is said of jobs with a store that world.filled has made.
-const filledInMemory = "The server's store lies in memory, for everybody, and was filled without requests."
+const filledInMemory = "For all rivals, the store of the server is in memory. It was filled without requests."
 
 // unchanged is the run that a backup makes every night.
 func unchanged(files int) job {
 	return job{
 		name: fmt.Sprintf("unchanged-%d", files), title: "Nothing changed, " + thousands(files) + " files", unit: "files", warm: true,
-		note: filledInMemory + " That nobody takes a file for changed is checked. " +
-			"Half of the processor time is that of `jwalk`, and nearly two thirds of that are calls of the system, one for each file; " +
-			"`jhash` takes a tenth, `jdiff` a third, most of it for the listing. The programs behind them get nothing to read (`jdiff --changes`).",
+		note: filledInMemory + " The job checks that no program considers a file changed. " +
+			"`jwalk` uses half of the processor time, and nearly two thirds of that are system calls, one per file; " +
+			"`jhash` uses a tenth, and `jdiff` a third, most of it for the listing. The later programs have nothing to read (`jdiff --changes`).",
 		goal: "5 times as fast as rclone, with less than 150 MB in all programs together",
 		prepare: func(ctx context.Context, w *world) ([]rival, error) {
 			tree, err := w.filled(ctx, w.scale(files, 300))
