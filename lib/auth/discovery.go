@@ -30,10 +30,10 @@ const (
 
 // discover asks the service where its login is (docs/protocol.md, section 4.1).
 //
-// Whoever answers here is later given the refresh token, which is as good as the
-// account. So the question goes out encrypted, or to the server of the user's own
-// that JOTTA_ENDPOINT names; no redirect is followed; and the answer may name no
-// host but the one that was asked, or that endpoint.
+// The host that answers later receives the refresh token, which gives access to the
+// account. So the request is encrypted, or goes to the user's own server in
+// JOTTA_ENDPOINT. Redirects are not followed, and the answer may name only the host
+// that was asked, or that endpoint.
 func discover(ctx context.Context, o Options, link string) (endpoints, error) {
 	address, trusted, err := o.discoveryAddress(link)
 	if err != nil {

@@ -43,9 +43,9 @@ func (l *Loopback) Close() error { return l.listener.Close() }
 // browserPatience is how long a person may take to log in.
 const browserPatience = 15 * time.Minute
 
-// Await returns the code that the browser brings, or that somebody pastes. What is
-// pasted and makes no sense is told to complain, and waiting goes on, as it does
-// when pasted ends.
+// Await returns the code that the browser brings, or that somebody pastes. If pasted
+// text makes no sense, Await calls complain and goes on waiting, as it does when
+// pasted ends.
 func (b *Browser) Await(ctx context.Context, l *Loopback, pasted <-chan string, complain func(error)) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, browserPatience, unauthorized("nobody logged in for %v; begin again", browserPatience))
 	defer cancel()

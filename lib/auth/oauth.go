@@ -84,7 +84,7 @@ func judge(host string, refused *oauth2.RetrieveError) (fate, error) {
 	case refused.ErrorCode == "invalid_grant":
 		return dead, unauthorized("%s", said)
 	case status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
-		// What is in front of the service has lost its answer.
+		// A gateway in front of the service has lost the answer.
 		return inDoubt, &record.Error{Class: record.ClassServer, HTTP: status, Retry: true, Message: fmt.Sprintf("log in at %s: the service answered %d", host, status)}
 	case refused.ErrorCode != "" && status < 500 && status != http.StatusTooManyRequests:
 		return unspent, unauthorized("%s refuses the login (%s)", host, said)

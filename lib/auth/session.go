@@ -25,10 +25,9 @@ func noLogin(profile string) error {
 // that it renews ahead of its end, once for all processes that share the login. It
 // is safe for concurrent use.
 //
-// A refresh token that is shown twice costs the login (docs/protocol.md, section
-// 4.2). So a renewal is made under a lock between processes, by whoever finds,
-// having the lock, that nobody else has made it; and the new tokens are on disk
-// before they are used.
+// Using a refresh token twice ends the login (docs/protocol.md, section 4.2). So a
+// process renews it under a lock, and only if no other process has done so before.
+// The new tokens are on disk before they are used.
 type Session struct {
 	o     Options
 	store store
@@ -235,8 +234,8 @@ func (s *Session) Ended() error {
 // Renew renews the login of a profile if it is still of a generation, and has the
 // new tokens on disk when it returns. A negative generation means whichever it is.
 //
-// What is under way is finished even when ctx ends: a token that was shown to the
-// service must not be lost. Errors: of class auth if the service has ended the
+// A renewal that has begun is finished even if ctx ends: the answer to a token that the
+// service has seen must not be lost. Errors: of class auth if the service has ended the
 // login, or if it is not known whether the refresh token is spent; then it is never
 // shown again.
 func Renew(ctx context.Context, o Options, generation int64) error {

@@ -40,8 +40,8 @@ type login struct {
 	Lifetime   int64     `json:"lifetime"` // of Access when it was new, in seconds
 	Refresh    secret    `json:"refresh_token"`
 
-	// Renewing is set while a renewal is under way. Whoever has the lock and finds
-	// it set knows that a renewal was cut off, and that Refresh may be spent.
+	// Renewing is set during a renewal. If a process holds the lock and finds it set, a
+	// renewal was cut off, and Refresh may be spent.
 	Renewing bool `json:"renewing,omitempty"`
 	// Ended says that the service will not renew this login any more.
 	Ended *ending `json:"ended,omitempty"`

@@ -18,7 +18,7 @@ type Past struct {
 }
 
 // Begin returns the past of a run that finds stored files on the service, and has
-// changed nothing yet. Whoever keeps the past does so before the run changes something:
+// changed nothing yet. The caller saves the past before the run changes anything:
 // a run that is killed must not make its additions part of the past.
 func (p Past) Begin(stored int64) Past {
 	if !p.Known {

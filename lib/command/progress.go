@@ -102,7 +102,7 @@ func (p *Progress) Prepares(doing string) {
 // Begin says which file is in hand.
 func (p *Progress) Begin(name string) { p.update(func() { p.name = name }) }
 
-// Expect announces work: so many more files and bytes.
+// Expect announces more work, in files and bytes.
 func (p *Progress) Expect(files, bytes int64) {
 	p.update(func() { p.ofFiles += files; p.ofBytes += bytes })
 }
@@ -111,8 +111,8 @@ func (p *Progress) Expect(files, bytes int64) {
 // be told.
 func (p *Progress) ExpectNoMore() { p.update(func() { p.known = true }) }
 
-// Add reports work done: so many files and bytes. Bytes may be negative, when
-// work has to be done again.
+// Add reports finished work, in files and bytes. Bytes may be negative if work has to
+// be done again.
 func (p *Progress) Add(files, bytes int64) {
 	p.update(func() { p.files += files; p.bytes += bytes })
 }
@@ -149,8 +149,8 @@ func (p *Progress) draw(now time.Time) {
 	p.width = columnsOf(text)
 }
 
-// line returns what is drawn, no wider than so many columns: what matters least is left
-// out first.
+// line returns the text to draw, at most width columns wide. It leaves out the least
+// important parts first.
 func (p *Progress) line(width int) string {
 	var percent, bar, left string
 	files := record.Count(p.files, "file", "files")
@@ -193,7 +193,7 @@ func (p *Progress) line(width int) string {
 	return text
 }
 
-// shortened returns the end of a name, in no more than so many columns.
+// shortened returns the end of a name, at most width columns wide.
 func shortened(name string, width int) string {
 	if columnsOf(name) <= width {
 		return name
@@ -216,7 +216,7 @@ func columnsOf(s string) int {
 	return n
 }
 
-// leave gives the line to whoever else wants to draw.
+// leave releases the line for other programs.
 func (p *Progress) leave() {
 	p.env.screen.Lock()
 	defer p.env.screen.Unlock()

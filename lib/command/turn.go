@@ -7,10 +7,10 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// turn is whose turn it is to draw, where several programs of a pipe have one line of the
-// screen: that of the one that has the lock on a file. Who has not drawn for a moment
-// leaves it to others; who yields does so now and then in any case. Without a file it is
-// always this program's turn.
+// turn decides which program of a pipe may draw on their common line of the screen: the
+// one that holds the lock on a file. A program that has not drawn for a moment releases
+// the lock; one that yields also releases it now and then. Without a file, it is always
+// this program's turn.
 type turn struct {
 	file   string
 	yields bool

@@ -31,7 +31,7 @@ type Settings struct {
 	UploadHosts string
 }
 
-// file is config.toml. What is said of a profile goes before what is said of all.
+// file is config.toml. Settings of a profile take precedence over common ones.
 type file struct {
 	Profile  string `toml:"profile"`
 	Endpoint string `toml:"endpoint"`

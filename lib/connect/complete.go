@@ -11,8 +11,8 @@ import (
 	"jottatools/lib/jfs"
 )
 
-// RemotePaths returns what the beginning of a remote path can be completed to, as the
-// service has it. Who is not logged in, or cannot reach it, gets nothing.
+// RemotePaths returns the completions of the beginning of a remote path, from the service.
+// It returns nothing if there is no login or no connection.
 func RemotePaths(ctx context.Context, typed string) []string {
 	client, err := Client(new(command.Env), 0)
 	if err != nil {

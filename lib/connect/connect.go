@@ -26,8 +26,8 @@ func userAgent() string { return "jottatools/" + command.Version() }
 
 // Client returns a client of the service that the login is for, or that
 // JOTTA_ENDPOINT names, with the credentials that [auth.Find] finds. It sends
-// nothing yet. At most tps requests a second are made (0: no limit). Requests that
-// failed for no fault of their own are repeated, and -v tells of it.
+// nothing yet. It makes at most tps requests a second (0: no limit). It repeats
+// requests after temporary failures, and -v reports that.
 func Client(env *command.Env, tps float64) (*jfs.Client, error) { return Within(env, tps, 0) }
 
 // Within is [Client] for a program that says how long 16 KiB of an answer may take; 0: the

@@ -147,8 +147,9 @@ func (p *plan) twin(l *record.Record, other string) error {
 	return p.emit(l)
 }
 
-// present notes that the source has an entry that the target lacks, so that
-// nothing like it is taken for gone; nor anything beneath it, if it hides that.
+// present notes that the source has an entry that the target lacks, so that no entry
+// with a similar name counts as gone. If it hides entries beneath it, these do not
+// count as gone either.
 func (p *plan) present(path string, hides bool) error {
 	return p.unpaired.Add(&record.Record{Kind: record.KindFile, Size: record.SizeUnknown, Path: looseKey(path), Ignored: hides})
 }
@@ -321,8 +322,8 @@ func leftAlone(l *record.Record) bool {
 	return l.Kind != record.KindDir
 }
 
-// neverStored reports whether an entry is listed only to be told of. It takes its name
-// from no other.
+// neverStored reports whether an entry is listed only for information. It does not
+// compete with others for its name.
 func neverStored(l *record.Record) bool {
 	return l.Ignored || l.Kind != record.KindFile && l.Kind != record.KindDir
 }

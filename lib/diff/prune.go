@@ -119,7 +119,7 @@ func (p *plan) brake(n, files int64) error {
 	case p.files == 0:
 		return &BrakeError{"it has no file at all; is it mounted?"}
 	case p.unsaved > 0:
-		// What is gone may have been renamed to what is changing.
+		// A file that is gone may have been renamed to one that is changing.
 		return &BrakeError{record.Count(p.unsaved, "new file in it was changing and is not stored yet; run it again", "new files in it were changing and are not stored yet; run it again")}
 	case p.opts.Past.Holds(p.opts.MaxDelete, files, p.onTarget):
 		return &BrakeError{fmt.Sprintf("%s more than --max-delete %v allows; if it is right, give a higher limit", p.ofStored(files), p.opts.MaxDelete)}

@@ -35,9 +35,9 @@ func (p *plan) emitAll(records iter.Seq2[*record.Record, error]) error {
 	return nil
 }
 
-// match pairs the new files with those whose content is in a file that is doomed, each
-// doomed file once. What is to be proposed for the new files, moves for these and puts
-// for the others, is in the matcher. It returns what is doomed still.
+// match pairs new files with doomed files of the same MD5 and size, each doomed file once.
+// The matcher holds the proposals for the new files: moves for the paired ones, puts for
+// the others. match also returns the files that remain doomed.
 //
 // Of several with the same content those are paired that have kept their name,
 // and then in tree order. All of it is done by sorting, in constant memory.

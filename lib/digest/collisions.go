@@ -341,7 +341,7 @@ func (t *collisions) note(at uint32) (n note, err error) {
 	return n, nil
 }
 
-// bytes returns so many bytes of the notes. They hold until the next call.
+// bytes returns n bytes of the notes. They are valid until the next call.
 func (t *collisions) bytes(where int64, n int) ([]byte, error) {
 	if where >= t.start {
 		return t.buf[where-t.start:][:n], nil

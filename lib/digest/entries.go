@@ -82,7 +82,7 @@ func (w *entryWriter) addLine(line []byte) error {
 	return w.PassLine(line)
 }
 
-// pathOf returns the path in the line of a record; "" if it is none.
+// pathOf returns the path in the line of a record; "" if the line is not a record.
 func pathOf(line []byte) string {
 	var r record.Record
 	if r.UnmarshalJSON(line) != nil {

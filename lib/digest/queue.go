@@ -10,8 +10,8 @@ import (
 
 // queue holds records until they have been dealt with, and lets them out in the
 // order they came. One goroutine, the feeder, puts them in. Workers take those whose
-// files are to be read. Whoever is done with the first record writes it, and those
-// behind it that are done, too: so no goroutine has to be woken for it.
+// files have to be read. The worker that finishes the first record writes it, and all
+// finished records behind it, so no goroutine has to be woken for that.
 type queue struct {
 	write   func(result) // called by one goroutine at a time
 	workers int          // at work
@@ -42,7 +42,7 @@ type item struct {
 	next  *item
 }
 
-// newQueue returns a queue whose records are dealt with by so many workers. It must
+// newQueue returns a queue whose records are handled by a number of workers. It must
 // be closed.
 func newQueue(workers int, work func(*queue), write func(result)) *queue {
 	q := &queue{write: write, workers: workers}
@@ -110,9 +110,8 @@ func (q *queue) put(it *item) {
 	q.work.Signal()
 }
 
-// take returns the next record to be dealt with, for a worker that has so many in
-// hand. A worker with nothing in hand waits for one; it returns nil once there will
-// be none any more. To the others it gives what is their share of those that
+// take returns the next record for a worker that already has a number of them. A worker
+// without a record waits for one; take returns nil when there will be no more. To the others it gives what is their share of those that
 // wait, as long as it fits.
 func (q *queue) take(inHand int, fits func(*record.Record) bool) *item {
 	q.mu.Lock()

@@ -49,8 +49,8 @@ func accounts(users []User) (map[string]*account, error) {
 	return byName, nil
 }
 
-// signIn finds out whose request it is. Who guesses passwords has to wait; tokens
-// that have expired are nobody's guess.
+// signIn finds the account of a request. Clients that guess passwords have to wait;
+// expired tokens do not count as guesses.
 func (c *call) signIn() error {
 	header := c.r.Header.Get("Authorization")
 	scheme, _, _ := strings.Cut(header, " ")

@@ -10,7 +10,7 @@ import (
 // A browser sends what it knows about a server, such as a password it was once
 // given, along with every request, whichever site's page has asked for it; and it
 // runs what it gets in the name of the server it came from. Other clients send
-// none of the headers that are looked at here, and are not concerned.
+// none of the headers that are checked here, so this does not affect them.
 
 var errForeign = &failure{status: http.StatusForbidden, exception: "AccessDeniedException", text: "A page of another site asked for this"}
 

@@ -41,7 +41,7 @@ var (
 	errTooMany    = &failure{status: http.StatusServiceUnavailable, text: "Too many connections listen for events"}
 )
 
-// announcer tells whoever listens what happens in the store. The zero value is
+// announcer reports changes in the store to its listeners. The zero value is
 // not ready; see open.
 type announcer struct {
 	store *store.Store
@@ -185,7 +185,7 @@ type eventData struct {
 	Size        string `json:"size,omitempty"` // bytes
 }
 
-// event is what is told of a change.
+// event is the notification of a change.
 type event struct {
 	User    string    `json:"U"`
 	Actor   string    `json:"A"`

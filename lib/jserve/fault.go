@@ -168,7 +168,7 @@ type hit struct {
 	Path    string    `json:"path"`
 }
 
-// keptHits is how many hits are remembered for whoever asks.
+// keptHits is how many hits are kept for queries.
 const keptHits = 100
 
 // trouble is what the server does wrong on purpose. It is safe for concurrent use.

@@ -127,7 +127,7 @@ func (l *logins) open(st *store.Store, ttl time.Duration) error {
 
 func hexString(b []byte) string { return hex.EncodeToString(b) }
 
-// limiter slows down whoever guesses. The zero value is ready.
+// limiter slows down password guessing. The zero value is ready.
 type limiter struct {
 	mu     sync.Mutex
 	misses map[string]miss // guarded by mu; by address

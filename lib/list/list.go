@@ -53,9 +53,9 @@ func (o *Options) wants(e *jfs.Entry) bool {
 	return slices.Contains(o.States, e.State)
 }
 
-// sorterMemory is how many bytes of records are sorted at a time; some 250,000
-// records have so many. A listing is nearly all that the program holds, and what
-// fits needs no disk.
+// sorterMemory is how many bytes of records are sorted at a time, enough for about
+// 250,000 records. A program that lists holds little else, and a listing that fits needs
+// no disk.
 const sorterMemory = 20 << 20
 
 // Tree returns what is below top, in tree order; if top is a file, that file

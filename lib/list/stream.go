@@ -32,7 +32,7 @@ func Stream(list func(Emit) error) (in io.ReadCloser, wait func() error) {
 
 // File returns the record of the file at p, with the path as. Errors: those of
 // [jfs.Client.Stat], ErrExist if it is a folder, and those of
-// [jfs.Entry.Problem] save that a file in the trash is none.
+// [jfs.Entry.Problem], except that a file in the trash is not an error.
 func File(ctx context.Context, service Lister, p jfs.Path, as string) (*record.Record, error) {
 	info, err := service.Stat(ctx, p)
 	if err != nil {

@@ -122,7 +122,7 @@ func writeAside(place string, content []byte, perm fs.FileMode) (string, error) 
 	return aside, errors.Join(err, f.Sync(), f.Close())
 }
 
-// intoPatience is how long whatever reads a FIFO may take for the content.
+// intoPatience is how long the reader of a FIFO may take for the content.
 const intoPatience = time.Minute
 
 // writeInto writes content to what cannot be replaced. It does not wait for somebody

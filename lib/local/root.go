@@ -10,9 +10,9 @@ import (
 	"jottatools/lib/record"
 )
 
-// ErrAstray is wrapped by the errors of a [Root], and of [OpenRegularAt], for what can only
-// be reached through a symbolic link that nobody has listed: whoever put it there may not
-// be one who can read what it leads to.
+// ErrAstray is wrapped by the errors of a [Root], and of [OpenRegularAt], for entries that can
+// only be reached through a symbolic link that was not listed. The user who made the
+// link may not be allowed to read its target.
 var ErrAstray = errors.New("a symbolic link is in the way, which is not followed")
 
 // Root is the folder that the paths of records are relative to. It is open, and so is

@@ -73,8 +73,8 @@ func (r *Roots) Open(rec *record.Record) (*os.File, fs.FileInfo, error) {
 	return open(r, rec, (*Root).OpenRegular, OpenRegular)
 }
 
-// OpenContent is Open for whoever only wants to read the file from start to end, which it
-// makes faster where it can.
+// OpenContent is Open for reading the file from start to end. It is faster on some
+// systems.
 func (r *Roots) OpenContent(rec *record.Record) (Content, fs.FileInfo, error) {
 	return open(r, rec, (*Root).OpenContent, func(path string) (Content, fs.FileInfo, error) {
 		return asContent(OpenRegular(path))

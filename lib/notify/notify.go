@@ -1,8 +1,8 @@
-// Package notify tells a monitor, a web hook or a command what a run came to.
+// Package notify reports the result of a run to a monitor, a web hook or a command.
 //
-// Each is told once and has a time limit. When one cannot be told, that is an error for
-// people to read, never one of the run. Such an address is a secret: anybody who knows it
-// can say that all is well. So errors name its host only.
+// It reports once to each, with a time limit. If that fails, people see an error, but
+// the run does not fail. The address of a monitor is a secret: anybody who knows it can
+// report success. So errors name only its host.
 package notify
 
 import (

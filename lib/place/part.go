@@ -80,7 +80,7 @@ func (p *Part) isThere() bool {
 	return err == nil && os.SameFile(opened, info)
 }
 
-// reopen opens a part from before. What is not a file of its own makes way.
+// reopen opens a part of an earlier run. It replaces anything that is not a regular file.
 func (p *Part) reopen() error {
 	f := p.folder
 	info, err := f.root.Lstat(p.temp)

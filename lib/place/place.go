@@ -96,9 +96,8 @@ func folds(root *os.Root) (bool, error) {
 	return err == nil, root.Remove(name)
 }
 
-// Sync lets go of the folders, none of which may be worked in any more, and
-// returns when all that was put beneath the tree is on the disk, as far as the system
-// can tell.
+// Sync closes the folders, which must not be used any more. It returns when everything
+// that was put beneath the tree is on disk, as far as the system can tell.
 func (t *Tree) Sync() error {
 	t.leave()
 	if !t.changed.Load() {
@@ -177,7 +176,7 @@ func (t *Tree) descend(dir *Folder, name string) (*Folder, error) {
 	if err != nil {
 		return nil, at(err, path)
 	}
-	// Whoever has put a link in its place meanwhile gets nowhere.
+	// A link that was put in its place meanwhile leads nowhere.
 	if opened, err := root.Stat("."); err != nil || !os.SameFile(opened, info) {
 		root.Close()
 		return nil, &record.Error{Class: record.ClassChanging, Message: path + ": the folder was replaced while it was opened"}

@@ -38,14 +38,14 @@ var (
 // malformed.
 const MaxLine = 1 << 20
 
-// Reader takes a stream of records apart. Streams compressed with zstd or gzip
+// Reader reads a stream of records. Streams compressed with zstd or gzip
 // are recognised by their first bytes.
 //
 // A Reader is not safe for concurrent use; the records it returns are the
 // caller's own.
 type Reader struct {
-	// Malformed, if set, hears of each line that is not a record, when it is
-	// met. The error names the line. The line is left out, and the stream
+	// Malformed, if set, is called for each line that is not a record, as soon as it
+	// is read. The error names the line. The line is left out, and the stream
 	// counts as not whole.
 	Malformed func(error)
 
@@ -71,8 +71,8 @@ func NewReader(r io.Reader) *Reader {
 	return &Reader{source: bufio.NewReaderSize(r, 64<<10)}
 }
 
-// All returns the records up to the end of the stream, whatever ends it. Ask
-// [Reader.Whole] afterwards what the stream is worth.
+// All returns the records up to the end of the stream, whatever ends it. Call
+// [Reader.Whole] afterwards to learn whether the stream is whole.
 func (r *Reader) All() iter.Seq[*Record] {
 	return func(yield func(*Record) bool) {
 		for {
@@ -197,10 +197,9 @@ func (r *Reader) slice() ([]byte, error) {
 }
 
 // PeekLine returns the next line, without its newline, if it looks like the record of
-// a file as a [Writer] writes it. That is all that is known of it: who recognises it
-// can spare taking it apart, and say so by SkipLine; to everybody else Next returns
-// it. The line holds until the next call. The first record always has to be had
-// by Next.
+// a file as a [Writer] writes it. Nothing else has been checked. A caller that
+// recognises the line need not decode it and calls SkipLine; otherwise Next returns it.
+// The line is valid until the next call. The first record has to be read with Next.
 func (r *Reader) PeekLine() (line []byte, ok bool) {
 	if r.done || !r.started || r.end != nil {
 		return nil, false
@@ -264,7 +263,7 @@ func IsZstd(start []byte) bool {
 // of it is kept in memory. The levels up to 20 stay within it.
 const maxWindow = 32 << 20
 
-// Unzstd returns what a stream packed with zstd holds. Its memory is bounded,
+// Unzstd returns the decompressed data of a zstd stream. Its memory is bounded,
 // whatever the stream asks for.
 func Unzstd(r io.Reader) (io.ReadCloser, error) {
 	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
@@ -321,9 +320,9 @@ func (r *Reader) Whole() error {
 	return nil
 }
 
-// LeftOut returns nil unless the end record says that entries were left out, since
-// they need nothing. Otherwise the error wraps ErrLeftOut: who has to see each entry of
-// the tree cannot do with such a stream.
+// LeftOut returns nil unless the end record says that entries were left out because they
+// need no action. The error then wraps ErrLeftOut: a program that has to see each entry
+// of the tree cannot use such a stream.
 func (r *Reader) LeftOut() error {
 	if same := r.End().Same; same != (Same{}) {
 		return fmt.Errorf("%w, %d of them; run jdiff without --changes", ErrLeftOut, same.Entries())
@@ -331,8 +330,8 @@ func (r *Reader) LeftOut() error {
 	return nil
 }
 
-// Clean returns nil if the stream is whole and none of its entries carries an
-// error: only then may anything be deleted on its word.
+// Clean returns nil if the stream is whole and no entry has an error. Only then may it
+// lead to deletions.
 func (r *Reader) Clean() error {
 	if err := r.Whole(); err != nil {
 		return err

@@ -34,9 +34,9 @@ type Proof struct {
 // MaxSlices is how many slices a tree is cut into at most.
 const MaxSlices = 10_000
 
-// Due returns the slice that was read back longest ago, or never. The tree stays cut as
-// it is; one that is not cut yet is cut into so many slices, of which there is at least
-// one. A slice that has findings has had its turn like any other.
+// Due returns a slice that was never read back, or the one read back longest ago. If the
+// tree is already divided into slices, it stays so; otherwise it is divided into of
+// slices, at least one. A slice with findings counts as read back.
 func (p *Proof) Due(of int) record.Slice {
 	if p.Slices >= 1 && p.Slices <= MaxSlices {
 		of = p.Slices

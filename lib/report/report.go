@@ -22,18 +22,17 @@ import (
 	"jottatools/lib/record"
 )
 
-// Each list of a report names so many entries, and so many bytes of them or a single
-// one. Beyond that it counts.
+// Each list of a report names at most maxListed entries. Their records have at most
+// maxListedBytes bytes, unless a single one has more. The other entries are only counted.
 const (
 	maxListed      = 1000
 	maxListedBytes = 1 << 20
 )
 
-// maxReport is the largest report that is read, in bytes; none that is written is
-// larger.
+// maxReport is the size limit of a report, in bytes, for reading and writing.
 const maxReport = 64 << 20
 
-// Report is what a run came to.
+// Report is the result of a run.
 type Report struct {
 	Version int       `json:"v"`                 // 1
 	Restore bool      `json:"restore,omitempty"` // the run went from the service to the disk
@@ -264,7 +263,7 @@ func parse(b []byte) (*Report, error) {
 	return r, nil
 }
 
-// read returns what is in a file of at most so many bytes.
+// read returns the content of a file of at most most bytes.
 func read(name string, most int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {

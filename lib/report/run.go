@@ -188,7 +188,7 @@ func (r *Run) note(rec *record.Record) {
 	case rec.Mount && !leftOut(rec):
 		r.lists.mounts.add(&r.Mounts, &r.MountsOmitted, Entry{Path: strings.Clone(rec.Path)})
 	}
-	// What is young is taken by a later run.
+	// A later run takes the young files.
 	if rec.Error == nil && (rec.Kept && rec.Reason != record.ReasonYoung || rec.Reason == record.ReasonElsewhere || rec.Reason == record.ReasonForeign) {
 		r.lists.left.add(&r.LeftBehind, &r.LeftBehindOmitted, newEntry(rec))
 	}

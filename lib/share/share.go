@@ -42,8 +42,8 @@ type Options struct {
 	Linked func(*record.Record) // if set, hears of each record that has a link
 }
 
-// Files writes a record for each of the local files. What is not a regular file,
-// or not there, has an error in it.
+// Files writes a record for each of the local files. If a path is missing or not a regular
+// file, its record has an error.
 func Files(names []string, out *record.Writer) error {
 	for _, name := range names {
 		rec := &record.Record{Kind: record.KindFile, Path: "-", Size: record.SizeUnknown} // "-": what has no name, such as /

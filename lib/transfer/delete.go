@@ -56,8 +56,8 @@ func (o *DeleteOptions) setDefaults() {
 	}
 }
 
-// tooMany returns an error that wraps [ErrTooMany] if n deletions, of so many
-// entries that are stored, are more than MaxDelete allows.
+// tooMany returns an error that wraps [ErrTooMany] if MaxDelete does not allow n
+// deletions out of a number of stored entries.
 func (o *DeleteOptions) tooMany(n, stored int64) error {
 	if o.MaxDelete == nil || !o.MaxDelete.Exceeded(n, stored) {
 		return nil
@@ -101,9 +101,9 @@ func (e *WithheldError) Unwrap() []error { return []error{ErrWithheld, e.Reason}
 // A file goes only if its content is still the one that the plan means; else it
 // is kept, with status skipped and [record.ReasonOccupied].
 //
-// A folder goes with all that is in it, in one request, but only if it holds
-// nothing besides what the plan deletes. Else the files of the plan are deleted
-// one by one, and the folder is kept, with status skipped. What is already gone
+// A folder is deleted with everything in it, in one request, but only if the plan
+// deletes everything that it holds. Otherwise the files of the plan are deleted one by
+// one, and the folder is kept, with status skipped. An entry that is already gone
 // counts as done. Mount points and devices are never deleted.
 //
 // A stream with entries, and no action for any of them, is passed on, and the error

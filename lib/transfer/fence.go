@@ -35,8 +35,8 @@ func newFence(dir string) (*fence, error) {
 func (f *fence) close() { f.root.Close() }
 
 // inside returns the path of the local entry of rec relative to the folder, symbolic links
-// resolved as they are now. What does not exist is where it would be; whoever opens it
-// will say so.
+// resolved as they are now. A path that does not exist counts as where it would be; opening it
+// will fail later.
 func (f *fence) inside(rec *record.Record) (string, error) {
 	path, err := filepath.Abs(local.Path(rec))
 	if err == nil {

@@ -122,8 +122,8 @@ func newNamed(ctx context.Context, out *record.Writer, service PathService, o De
 	return &named{run: newRun(ctx, out, o.Jobs), service: service, o: o}
 }
 
-// look asks for all that is named. What is not there is reported at once; the
-// others are returned.
+// look asks the service for all named entries. It reports missing ones at once and
+// returns the others.
 func (n *named) look(paths []jfs.Path, action record.Action) []*target {
 	n.account(n.service)
 	all := make([]*target, len(paths))

@@ -253,7 +253,7 @@ func (n *names) ask(ctx context.Context, dir jfs.Path, f *folderNames) error {
 	return nil // what is stored in it says where it is
 }
 
-// classOf returns the class of an error of the service, "" if it is none.
+// classOf returns the class of an error of the service, "" for any other error.
 func classOf(err error) record.Class {
 	var e *jfs.Error
 	if errors.As(err, &e) {

@@ -153,8 +153,8 @@ func (p *pace) rangeSize() int64 {
 	return min(max(p.size, leastRange), mostRange)
 }
 
-// learn hears of an answer of so many bytes, and draws the conclusion when there are
-// enough.
+// learn takes the size and times of one answer into account, and adjusts the pace when
+// it has enough of them.
 func (p *pace) learn(bytes int64, took, latency time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

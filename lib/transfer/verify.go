@@ -26,10 +26,10 @@ type VerifyOptions struct {
 	NoMore   func()
 }
 
-// Verify downloads the files of the slice that the plan in takes for the same on
-// both sides, and compares them byte for byte with those on disk; it keeps
-// nothing of them. Those that are the same leave with the status verified, in any
-// order, the others with an error that says which side is wrong. All other records
+// Verify downloads the files of the slice that are the same on both sides according to
+// the plan in, and compares them byte for byte with those on disk. It keeps no data.
+// Records of identical files leave with the status verified, in any order, the others
+// with an error that says which side is wrong. All other records
 // pass as they come. Errors are as for [Upload].
 func Verify(ctx context.Context, in *record.Reader, out *record.Writer, service Downloader, o VerifyOptions) error {
 	v := &verification{run: newRun(ctx, out, o.Jobs), receiver: NewReceiver(service, o.Jobs, o.Bandwidth), o: o}

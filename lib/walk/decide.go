@@ -95,8 +95,8 @@ func (w *walker) verdict(f *folder, path string, info fs.FileInfo) verdict {
 	return v
 }
 
-// tooYoung does not believe in times far ahead: whoever gave a file such a time
-// had a wrong clock, and the file would be left out for years.
+// tooYoung ignores times far ahead: the clock that set such a time was wrong, and the
+// file would be left out for years.
 func (w *walker) tooYoung(mtime time.Time) bool {
 	age := w.Now.Sub(mtime)
 	return age < w.MinAge && age > -24*time.Hour

@@ -138,8 +138,8 @@ func inFolder(name string, bases []string) (string, error) {
 }
 
 // Scope returns the paths that the list covers, without those beneath others. If they
-// are too many for an end record, it returns as many as fit, and false: what is not in
-// the scope of a stream is never taken for gone.
+// are too many for an end record, it returns as many as fit, and false: an entry outside
+// the scope of a stream never counts as gone.
 func (l *List) Scope() (paths []string, all bool, err error) {
 	size := 0
 	for r, err := range l.sorted.Sorted() {

@@ -1,11 +1,11 @@
-// Package session is one run of a job on this machine: the lock that keeps a second run
-// away, a folder for what its programs need meanwhile, the leash that they are on, and
-// how they ended.
+// Package session manages one run of a job on this machine: the lock that prevents a second
+// run, a temporary folder for its programs, the leash that ends them, and their exit
+// codes.
 //
-// Whatever a run starts ends with it. Each program inherits the lock, so that this is held
-// until the last of them has ended, and the reading end of a pipe, the leash, whose other
-// end only the run holds open. When the run dies, even by kill -9, the programs see the end
-// of the pipe and stop.
+// All programs that a run starts end with it. Each program inherits the lock, so the lock
+// is held until the last of them has ended. Each also inherits the reading end of a pipe,
+// the leash, whose other end only the run holds open. When the run dies, even by kill -9,
+// the programs see the end of the pipe and stop.
 //
 // The package does not know what the programs do.
 package session

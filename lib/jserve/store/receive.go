@@ -143,7 +143,7 @@ func writeFile(name string, data []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// keepSmall writes what came of a small file to the target's file.
+// keepSmall writes the received data of a small file to the target's file.
 func (s *Store) keepSmall(token string, data []byte) error {
 	if err := errors.Join(writeFile(s.uploadFile(token), data), syncDir(s.uploadDir())); err != nil {
 		_ = os.Remove(s.uploadFile(token)) // it would pass for what was received

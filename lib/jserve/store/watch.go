@@ -37,7 +37,7 @@ func (s *Store) Watch(fn func([]Change)) {
 	s.watcher.Store(&fn)
 }
 
-// note remembers a change for whoever watches, until it is committed. n is what
+// note keeps a change for the watchers until it is committed. n is what
 // it happened to, as it is; from is where a moved one was.
 func (t *tx) note(kind ChangeKind, id ID, from string) error {
 	if t.s.watcher.Load() == nil {
