@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -247,6 +248,27 @@ func TestCommandsInPages(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Error("no flags found in the pages")
+	}
+}
+
+// TestReadmeIsRun: the script readme runs each command block of the README, but for those
+// that are tested elsewhere.
+func TestReadmeIsRun(t *testing.T) {
+	script := readDoc(t, "test/testdata/script/readme.txtar")
+	var run []string
+	for _, match := range regexp.MustCompile(`(?m)^readme '(.*)'$`).FindAllStringSubmatch(script, -1) {
+		run = append(run, match[1])
+	}
+	elsewhere := []string{
+		"scripts/test ",                                      // this is it; --local: script local
+		"scripts/package ", "podman load", "scripts/install", // scripts/package-check
+		"bin/jserve --data", // scripts jserve_users, jserve_proxy and local
+	}
+	for block := range codeBlocks(readDoc(t, "README.md")) {
+		has := func(text string) bool { return strings.Contains(block.text, text) }
+		if block.info == "sh" && !slices.ContainsFunc(run, has) && !slices.ContainsFunc(elsewhere, has) {
+			t.Errorf("README.md, line %d: no test runs this block:\n%s", block.line, block.text)
+		}
 	}
 }
 

@@ -69,6 +69,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", home)
 			env.Setenv("PATH", bin+":"+scripts+":"+os.Getenv("PATH"))
 			env.Setenv("JOTTA_BIN", bin)
+			env.Setenv("SCRIPTS", scripts)
 			for name, dir := range map[string]string{"XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "cache", "XDG_DATA_HOME": "data"} {
 				env.Setenv(name, filepath.Join(home, dir))
 			}
@@ -94,6 +95,7 @@ func TestScripts(t *testing.T) {
 			"proxy":   proxied,
 			"await":   await,
 			"monitor": monitor,
+			"readme":  readme,
 		},
 	})
 }
@@ -230,6 +232,24 @@ func monitor(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 	ts.Defer(server.Close)
 	ts.Setenv("MONITOR", server.URL)
+}
+
+// readme TEXT runs the command block of the README that has this text in it.
+func readme(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: readme TEXT")
+	}
+	page, err := os.ReadFile("../README.md")
+	ts.Check(err)
+	for block := range codeBlocks(string(page)) {
+		if block.info == "sh" && strings.Contains(block.text, args[0]) {
+			// At the time of the example, nothing was stored here.
+			text := strings.ReplaceAll(block.text, "2026-01-31T12:00", time.Now().UTC().Add(time.Second).Format(time.RFC3339))
+			ts.Check(ts.Exec("bash", "-ec", text))
+			return
+		}
+	}
+	ts.Fatalf("no command block of README.md has %q in it", args[0])
 }
 
 // stats FILE writes what the server has counted so far.
