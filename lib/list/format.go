@@ -56,7 +56,7 @@ func Format(name string, w *bufio.Writer) (Emit, func() error, error) {
 			return w.WriteByte(0)
 		}, w.Flush, nil
 	}
-	return nil, nil, fmt.Errorf("%q is none of ndjson, %s", name, Formats)
+	return nil, nil, fmt.Errorf("%q is not a format; use ndjson, %s", name, Formats)
 }
 
 // lsjson is an entry as rclone prints it, in the order of its members.

@@ -109,7 +109,7 @@ func (l *List) read(r io.Reader, end byte, bases []string) error {
 	case err != nil:
 		return err
 	case l.sorted.Len() == 0:
-		return ListError("it names nothing; that is not taken for everything")
+		return ListError("it names no path; an empty list does not mean everything")
 	}
 	return nil
 }
