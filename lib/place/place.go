@@ -11,6 +11,7 @@
 package place
 
 import (
+	"cmp"
 	"crypto/md5"
 	"errors"
 	"fmt"
@@ -46,12 +47,13 @@ func Open(dir string) (*Tree, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
+	lifted := liftTop(dir)
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	t := &Tree{disks: map[uint64]*os.File{}, sync: local.Sync}
-	t.way = []*Folder{{tree: t, root: root}}
+	t.way = []*Folder{{tree: t, root: root, lifted: lifted}}
 	t.way[0].refs.Store(1)
 	if t.Path, err = local.Abs(dir); err == nil {
 		t.folds, err = folds(root)
@@ -172,6 +174,10 @@ func (t *Tree) descend(dir *Folder, name string) (*Folder, error) {
 	if !info.IsDir() {
 		return nil, InTheWay(info, path)
 	}
+	var lifted fs.FileMode
+	if !isNew {
+		lifted = lift(info, func(mode fs.FileMode) error { return dir.root.Chmod(name, mode) })
+	}
 	root, err := dir.root.OpenRoot(name)
 	if err != nil {
 		return nil, at(err, path)
@@ -188,7 +194,7 @@ func (t *Tree) descend(dir *Folder, name string) (*Folder, error) {
 	if isNew {
 		t.changed.Store(true)
 	}
-	next := &Folder{tree: t, root: root, path: path, parent: dir, isNew: isNew}
+	next := &Folder{tree: t, root: root, path: path, parent: dir, isNew: isNew, lifted: lifted}
 	next.refs.Store(1)
 	dir.Keep()
 	return next, nil
@@ -217,8 +223,9 @@ type Folder struct {
 	last   string // the name claimed last; for the goroutine of the Tree only
 	refs   atomic.Int64
 
-	mode  fs.FileMode // to be set at the end; 0: not
-	mtime time.Time   // likewise; zero: not
+	lifted fs.FileMode // the mode that it had before [lift]; 0: it has it still
+	mode   fs.FileMode // to be set at the end; 0: not
+	mtime  time.Time   // likewise; zero: not
 }
 
 // Keep keeps the folder open until Release is called once more.
@@ -234,8 +241,8 @@ func (f *Folder) Release() {
 	if !f.mtime.IsZero() {
 		err = f.setTime(".", f.mtime)
 	}
-	if f.mode != 0 {
-		err = errors.Join(err, f.root.Chmod(".", f.mode))
+	if mode := cmp.Or(f.mode, f.lifted); mode != 0 {
+		err = errors.Join(err, f.root.Chmod(".", mode))
 	}
 	if err != nil && f.tree.Warn != nil {
 		f.tree.Warn(fmt.Errorf("%s: %w", f.path, err))

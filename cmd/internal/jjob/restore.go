@@ -131,20 +131,23 @@ func (r *restoreRun) work(ctx context.Context) (code int, err error) {
 			return 0, err
 		}
 	}
-	plan, err := r.plan()
-	if err != nil {
-		return 0, err
-	}
-	ended, err := r.s.Pipe(r.script, plan)
-	if err != nil {
-		r.env.Errorf("%v; is the disk full?", err)
-	}
-	code = judge(r.env, ended, err, ctx.Err() != nil, false)
-	if len(ended) == 1 { // only jls has run, and found nothing to restore
-		if !r.dryRun {
-			os.Remove(r.final + ".unfinished")
+	var opened opened
+	defer opened.close()
+	for {
+		stages := 0
+		if code, stages, err = r.round(ctx); err != nil {
+			return 0, err
 		}
-		return code, nil
+		if stages == 1 { // only jls has run, and found nothing to restore
+			if !r.dryRun {
+				os.Remove(r.final + ".unfinished")
+			}
+			return code, nil
+		}
+		if code != command.ExitPartial || r.dryRun || ctx.Err() != nil || !opened.more(r.id.source, r.s.File("report.json")) {
+			break
+		}
+		r.env.Infof("folders that their owner could not list are open to the owner now; going on")
 	}
 	code = r.keepReport(r.env, r.s, r.final, code)
 	if r.dryRun {
@@ -162,12 +165,25 @@ func (r *restoreRun) work(ctx context.Context) (code int, err error) {
 	return code, os.Remove(r.final + ".unfinished")
 }
 
+// round runs the pipe once, and returns how many stages it had.
+func (r *restoreRun) round(ctx context.Context) (code, stages int, err error) {
+	plan, err := r.plan()
+	if err != nil {
+		return 0, 0, err
+	}
+	ended, err := r.s.Pipe(r.script, plan)
+	if err != nil {
+		r.env.Errorf("%v; is the disk full?", err)
+	}
+	return judge(r.env, ended, err, ctx.Err() != nil, false), len(ended), nil
+}
+
 // plan says to the script what its pipe is made of.
 func (r *restoreRun) plan() (session.Plan, error) {
 	tree := r.id.source
 	if !isDir(tree) {
 		tree = filepath.Join(r.s.Dir, "none")
-		if err := os.Mkdir(tree, 0o700); err != nil {
+		if err := os.MkdirAll(tree, 0o700); err != nil {
 			return nil, err
 		}
 	}
