@@ -56,7 +56,7 @@ var ours = map[string][]string{
 	"lib/mount":           {"lib/record", "lib/local", "lib/jfs", "lib/transfer", "lib/mount/chunks", "lib/mount/readahead", "lib/mount/spool"},
 	"lib/mount/chunks":    nil,
 	"lib/mount/readahead": {"lib/mount/chunks"},
-	"lib/mount/spool":     {"lib/record"},
+	"lib/mount/spool":     {"lib/record", "lib/local"},
 	// The server shares nothing with the client, so that they test each other.
 	"lib/jserve":       {"lib/jserve/store"},
 	"lib/jserve/store": nil,

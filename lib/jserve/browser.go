@@ -1,6 +1,7 @@
 package jserve
 
 import (
+	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -53,9 +54,26 @@ func ownSites(external string) *http.CrossOriginProtection {
 // or shown in the name of this server.
 func (c *call) saved(name string) {
 	h := c.w.Header()
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": extractable(name)}))
+	h.Set("Content-Disposition", disposition(extractable(name)))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+}
+
+// disposition has a file saved under a name. Clients that do not know the form for names
+// beyond ASCII, such as wget and older proxies, take the plain one (RFC 6266, appendix D).
+func disposition(name string) string {
+	value := mime.FormatMediaType("attachment", map[string]string{"filename": name})
+	kind, extended, isExtended := strings.Cut(value, "; ")
+	if !isExtended || !strings.HasPrefix(extended, "filename*=") {
+		return value
+	}
+	plain := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || strings.ContainsRune(`"\%`, r) {
+			return '_'
+		}
+		return r
+	}, name)
+	return fmt.Sprintf(`%s; filename="%s"; %s`, kind, plain, extended)
 }
 
 // extractable is a name that means one entry and nothing else on every system: on

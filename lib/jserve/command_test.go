@@ -489,7 +489,7 @@ func TestShares(t *testing.T) {
 	}
 	for _, link := range []string{"/opin/io/downloadPublic/user01/" + uri, "/p/user01/" + uri + "?download", "/s/" + uri + "?download"} {
 		got := public(link)
-		if got.status != 200 || got.body != "0123456789" || got.header.Get("Content-Disposition") != "attachment; filename*=utf-8''r%C3%A4ksm%C3%B6rg%C3%A5s.txt" {
+		if got.status != 200 || got.body != "0123456789" || got.header.Get("Content-Disposition") != "attachment; filename=\"r_ksm_rg_s.txt\"; filename*=utf-8''r%C3%A4ksm%C3%B6rg%C3%A5s.txt" {
 			t.Errorf("%s = %d %q %v", link, got.status, got.body, got.header)
 		}
 	}

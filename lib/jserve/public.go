@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"github.com/docker/go-units"
@@ -245,7 +246,11 @@ func (c *call) sendZip(e *store.Entry) error {
 
 func (c *call) zipItem(z *zip.Writer, name string, r *store.Revision) error {
 	if strings.HasSuffix(name, "/") {
-		_, err := z.Create(name)
+		// A folder has no time at the service. Without one, and without the system that names
+		// are from, unzip takes the name of a folder for another one than those of its files.
+		h := &zip.FileHeader{Name: name, Modified: time.Now()}
+		h.SetMode(fs.ModeDir | 0o755)
+		_, err := z.CreateHeader(h)
 		return err
 	}
 	f, err := c.store.OpenBlob(r)
@@ -256,7 +261,9 @@ func (c *call) zipItem(z *zip.Writer, name string, r *store.Revision) error {
 		return err
 	}
 	defer f.Close()
-	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store, Modified: timeOf(r.Modified)})
+	h := &zip.FileHeader{Name: name, Method: zip.Store, Modified: timeOf(r.Modified)}
+	h.SetMode(0o644)
+	w, err := z.CreateHeader(h)
 	if err != nil {
 		return err
 	}

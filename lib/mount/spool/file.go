@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"jottatools/lib/local"
 )
 
 // File is content that waits to be stored, and the place where it belongs. The
@@ -53,7 +55,7 @@ func (f *File) SetModified(t time.Time) error {
 	if f.removed {
 		return nil
 	}
-	return os.Chtimes(f.Name(), time.Time{}, t)
+	return local.SetTime(f.Name(), t)
 }
 
 // Name returns where the content is on disk.
