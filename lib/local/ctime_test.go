@@ -28,3 +28,26 @@ func TestKeepsCTime(t *testing.T) {
 		t.Error("KeepsCTime = true for a record without a ctime")
 	}
 }
+
+func TestMayBeMTime(t *testing.T) {
+	at := func(s string) time.Time {
+		v, err := time.Parse(time.RFC3339Nano, "2024-01-02T10:00:"+s+"Z")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for _, test := range []struct {
+		ctime, mtime string
+		want         bool
+	}{
+		{"05", "05", true}, {"05.5", "05.5", true},
+		{"04", "05", true}, {"06", "05", true}, {"04", "05.999999999", true}, // as zip and FAT round
+		{"05.000000001", "05", false}, {"05.5", "05", false},
+		{"03", "05", false}, {"07", "05", false}, {"20", "05", false},
+	} {
+		if got := mayBeMTime(at(test.ctime), at(test.mtime)); got != test.want {
+			t.Errorf("mayBeMTime(%s, %s) = %t", test.ctime, test.mtime, got)
+		}
+	}
+}

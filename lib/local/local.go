@@ -190,8 +190,13 @@ func MountRoot(fi fs.FileInfo) bool { return stateOf(fi).mount }
 
 // SameFile reports whether a and b describe one file. Unlike os.SameFile it
 // takes the file infos of this package, too.
+//
+// A folder may have the inode number 0: the root of gocryptfs 2.3 has it. Two files with
+// that number are never taken for one.
 func SameFile(a, b fs.FileInfo) bool {
-	if x, y := stateOf(a), stateOf(b); x.ino != 0 && y.ino != 0 {
+	x, y := stateOf(a), stateOf(b)
+	switch {
+	case x.ino != 0 && y.ino != 0, x.dev != 0 && y.dev != 0 && a.IsDir() && b.IsDir():
 		return x.ino == y.ino && x.dev == y.dev
 	}
 	return os.SameFile(a, b)

@@ -260,3 +260,26 @@ func write(t *testing.T, name, content string) string {
 	}
 	return path
 }
+
+// A folder may have the inode number 0, as the root of gocryptfs has.
+func TestSameFileWithoutNumber(t *testing.T) {
+	at := func(mode fs.FileMode, dev, ino uint64) fs.FileInfo {
+		return &info{mode: mode, state: state{dev: dev, ino: ino}}
+	}
+	for _, test := range []struct {
+		a, b fs.FileInfo
+		want bool
+	}{
+		{at(fs.ModeDir, 40, 0), at(fs.ModeDir, 40, 0), true},
+		{at(fs.ModeDir, 40, 0), at(fs.ModeDir, 41, 0), false},
+		{at(fs.ModeDir, 40, 0), at(fs.ModeDir, 40, 7), false},
+		{at(fs.ModeDir, 40, 7), at(fs.ModeDir, 40, 7), true},
+		{at(0, 40, 0), at(0, 40, 0), false},
+		{at(0, 40, 7), at(0, 40, 7), true},
+		{at(fs.ModeDir, 0, 0), at(fs.ModeDir, 0, 0), false}, // nothing is known of either
+	} {
+		if got := SameFile(test.a, test.b); got != test.want {
+			t.Errorf("SameFile(%+v, %+v) = %t", test.a, test.b, got)
+		}
+	}
+}
