@@ -1,8 +1,10 @@
 package record
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,9 +48,69 @@ func TestBriefOf(t *testing.T) {
 	}
 }
 
+// mangled are values as other programs leave them: numbers that are text, and null for
+// what is absent.
+var mangled = [][2]string{
+	{`"ino":9980657`, `"ino":"9223372036854775809"`}, {`"ino":9980657`, `"ino":9223372036854775809`}, {`"ino":9980657`, `"ino":"9980657"`},
+	{`"ino":9980657`, `"ino":null`}, {`"ino":9980657`, `"ino":9223372036854776000`}, {`"ino":9980657`, `"ino":9.223372036854776e+18`}, {`"ino":9980657`, `"ino":9980657.0`},
+	{`"size":123456`, `"size":"9007199254740993"`}, {`"size":123456`, `"size":9007199254740993`}, {`"size":123456`, `"size":"123456"`}, {`"size":123456`, `"size":null`},
+	{`"size":123456`, `"size":123456.0`}, {`"mode":"0644"`, `"mode":null`}, {`"mode":"0644"`, `"mode":644`}, {`"root":"/home/me/photos"`, `"root":null`},
+	{`"mtime":"2024-02-29T23:59:59.123456789Z"`, `"mtime":null`}, {`"mtime":"2024-02-29T23:59:59.123456789Z"`, `"mtime":"2024-02-29 23:59:59"`},
+	{`0123456789abcdef0123456789abcdef"`, `0123456789abcdef0123456789abcdef","ignored":null`}, {`"0123456789abcdef0123456789abcdef"`, `null`},
+	{`"ctime":"2024-03-01T00:00:00.000000005Z"`, `"ctime":null`},
+}
+
+// TestMangled: of what other programs have done to a line, the short way and the long one
+// know the same, and nothing leaves as it should not be.
+func TestMangled(t *testing.T) {
+	line := string(local.append(nil))
+	for _, change := range mangled {
+		given := strings.Replace(line, change[0], change[1], 1)
+		if given == line {
+			t.Errorf("%q changes nothing", change)
+		}
+		end := fmt.Sprintf("\n"+`{"kind":"end","v":1,"records":1,"bytes":%d,"errors":0,"complete":true}`+"\n", max(readSize(given), 0))
+		in := NewReader(strings.NewReader(given + end))
+		r, ok := in.Next()
+		path, b, short := BriefOf([]byte(given))
+		if !ok {
+			if short {
+				t.Errorf("%s is no record, and BriefOf takes it", given)
+			}
+			continue
+		}
+		sum, _ := parseMD5(r.MD5)
+		if short && (string(path) != r.Path || b != (Brief{r.Size, r.MTime, sum})) {
+			t.Errorf("%s: BriefOf says %q, %v, and the record %+v", given, path, b, r)
+		}
+		var out strings.Builder
+		w := NewWriter(&out, "test")
+		w.Pass(r)
+		w.Close()
+		if in.Next(); in.Whole() != nil {
+			t.Errorf("%s: %v", given, in.Whole())
+		}
+		again, _ := NewReader(strings.NewReader(out.String())).Next()
+		if again == nil || again.Ino != r.Ino || again.Size != r.Size || strings.Contains(out.String(), `":"9`) || strings.Contains(out.String(), "e+18") {
+			t.Errorf("%s leaves as %s", given, out.String())
+		}
+	}
+}
+
+// readSize is the size that encoding/json sees in a line, as a number or as text.
+func readSize(line string) int64 {
+	var r struct{ Size json.RawMessage }
+	json.Unmarshal([]byte(line), &r)
+	n, _ := strconv.ParseInt(strings.Trim(string(r.Size), `"`), 10, 64)
+	return n
+}
+
 // FuzzBriefOf: what is taken is a record, and says what the record says.
 func FuzzBriefOf(f *testing.F) {
 	f.Add(local.append(nil))
+	for _, change := range mangled {
+		f.Add([]byte(strings.Replace(string(local.append(nil)), change[0], change[1], 1)))
+	}
 	f.Add([]byte(`{"kind":"file","root":"","path":"a","size":0,"mtime":"2024-02-30T00:00:00Z","md5":""}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		path, b, ok := BriefOf(line)
@@ -60,6 +122,9 @@ func FuzzBriefOf(f *testing.F) {
 			t.Fatalf("%s is no record: %v", line, err)
 		}
 		sum, _ := parseMD5(r.MD5)
+		if r.Raw() != string(line) {
+			t.Fatalf("%s is %s to the reader", line, r.Raw())
+		}
 		if r.Path != string(path) || b != (Brief{r.Size, r.MTime, sum}) || r.Kind != KindFile || r.Ignored || r.Error != nil || r.Action != "" || r.Status != "" || r.Reason != "" {
 			t.Fatalf("%s: got %q, %v", line, path, b)
 		}

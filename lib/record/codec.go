@@ -20,10 +20,10 @@ import (
 // test holds the result against encoding/json.
 func (r *Record) decode(line string) error {
 	r.Size, r.line = SizeUnknown, line
-	var raw rawNames
+	var later pending
 	var wrong error // the first member that is not as it should be
 	err := eachMember(line, func(key, value string, member string) error {
-		if err := r.member(&raw, key, value, member); err != nil && wrong == nil {
+		if err := r.member(&later, key, value, member); err != nil && wrong == nil {
 			wrong = err
 		}
 		return nil
@@ -38,8 +38,11 @@ func (r *Record) decode(line string) error {
 	case wrong != nil:
 		return wrong
 	}
-	if err := raw.apply(r); err != nil {
+	if err := later.apply(r); err != nil {
 		return err
+	}
+	if later.mended && r.Kind != KindEnd {
+		r.line = string(r.append(nil))
 	}
 	return r.check()
 }
@@ -54,20 +57,24 @@ func (r *Record) Foreign() bool {
 	return true
 }
 
-// rawNames holds the base64 members until all are known, since they overrule
-// their printable forms whatever the order of the members.
-type rawNames struct{ root, path, target, remote, from string }
+// pending is what can be done only when all members are known: the base64 members
+// overrule their printable forms whatever the order, and a line with a number that
+// is text, or has an exponent, is written anew.
+type pending struct {
+	root, path, target, remote, from string
+	mended                           bool
+}
 
-func (raw *rawNames) apply(r *Record) error {
+func (later *pending) apply(r *Record) error {
 	for _, f := range []struct {
 		name, base64 string
 		field        *string
 	}{
-		{"root_raw", raw.root, &r.Root},
-		{"path_raw", raw.path, &r.Path},
-		{"target_raw", raw.target, &r.Target},
-		{"remote_raw", raw.remote, &r.Remote},
-		{"from_raw", raw.from, &r.From},
+		{"root_raw", later.root, &r.Root},
+		{"path_raw", later.path, &r.Path},
+		{"target_raw", later.target, &r.Target},
+		{"remote_raw", later.remote, &r.Remote},
+		{"from_raw", later.from, &r.From},
 	} {
 		if f.base64 == "" {
 			continue
@@ -82,20 +89,20 @@ func (raw *rawNames) apply(r *Record) error {
 }
 
 // member takes one member of the line.
-func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
+func (r *Record) member(later *pending, key, value, member string) (err error) {
 	switch key {
 	case "kind":
 		r.Kind, err = text[Kind](value)
 	case "root":
 		r.Root, err = text[string](value)
 	case "root_raw":
-		raw.root, err = text[string](value)
+		later.root, err = text[string](value)
 	case "path":
 		r.Path, err = text[string](value)
 	case "path_raw":
-		raw.path, err = text[string](value)
+		later.path, err = text[string](value)
 	case "size":
-		err = set(&r.Size, value, number)
+		err = set(later, &r.Size, value, number)
 		if err == nil && r.Size < 0 && value != "null" {
 			err = errors.New("is negative")
 		}
@@ -104,9 +111,9 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 	case "mode":
 		r.Mode, err = text[string](value)
 	case "ino":
-		err = set(&r.Ino, value, natural)
+		err = set(later, &r.Ino, value, natural)
 	case "dev":
-		err = set(&r.Dev, value, natural)
+		err = set(later, &r.Dev, value, natural)
 	case "ctime":
 		r.CTime, err = timestamp(value)
 	case "btime":
@@ -114,23 +121,23 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 	case "target":
 		r.Target, err = text[string](value)
 	case "target_raw":
-		raw.target, err = text[string](value)
+		later.target, err = text[string](value)
 	case "md5":
 		r.MD5, err = digest(value)
 	case "ignored":
-		err = set(&r.Ignored, value, boolean)
+		err = set(later, &r.Ignored, value, boolean)
 	case "mount":
-		err = set(&r.Mount, value, boolean)
+		err = set(later, &r.Mount, value, boolean)
 	case "followed":
-		err = set(&r.Followed, value, boolean)
+		err = set(later, &r.Followed, value, boolean)
 	case "fresh":
-		err = set(&r.Fresh, value, boolean)
+		err = set(later, &r.Fresh, value, boolean)
 	case "kept":
-		err = set(&r.Kept, value, boolean)
+		err = set(later, &r.Kept, value, boolean)
 	case "state":
 		r.State, err = text[string](value)
 	case "revision":
-		err = set(&r.Revision, value, number)
+		err = set(later, &r.Revision, value, number)
 	case "uploaded":
 		r.Uploaded, err = timestamp(value)
 	case "deleted":
@@ -138,13 +145,13 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 	case "remote":
 		r.Remote, err = text[string](value)
 	case "remote_raw":
-		raw.remote, err = text[string](value)
+		later.remote, err = text[string](value)
 	case "from":
 		r.From, err = text[string](value)
 	case "link":
 		r.Link, err = text[string](value)
 	case "from_raw":
-		raw.from, err = text[string](value)
+		later.from, err = text[string](value)
 	case "action":
 		r.Action, err = text[Action](value)
 	case "reason":
@@ -152,7 +159,7 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 	case "status":
 		r.Status, err = text[Status](value)
 	case "sent", "resumed_at", "ms":
-		err = r.transferMember(key, value)
+		err = r.transferMember(later, key, value)
 	case "error":
 		r.Error, err = decodeError(value)
 	default:
@@ -167,43 +174,49 @@ func (r *Record) member(raw *rawNames, key, value, member string) (err error) {
 
 // set sets a field from a member. One that is null is not there: programs that keep
 // records in columns write null for what a record lacks.
-func set[T any](field *T, value string, parse func(string) (T, error)) error {
+func set[T any](later *pending, field *T, value string, parse func(string) (T, error)) error {
 	if value == "null" {
 		return nil
 	}
-	v, err := parse(largeNumber(value))
+	plain := largeNumber(value)
+	v, err := parse(plain)
 	if err == nil {
+		later.mended = later.mended || plain != value
 		*field = v
 	}
 	return err
 }
 
-// largeNumber returns the number in a text of digits, if it is one that programs with
-// numbers in floating point cannot hold: some make text of it. Other values stay.
+// largeNumber returns a whole number that programs with numbers in floating point cannot
+// hold as digits: some make text of it, some give it an exponent. Other values stay.
 func largeNumber(value string) string {
-	if len(value) < 2 || value[0] != '"' {
-		return value
+	switch {
+	case len(value) > 2 && value[0] == '"':
+		inner := value[1 : len(value)-1]
+		if n, err := strconv.ParseUint(inner, 10, 64); err == nil && n >= 1<<53 {
+			return inner
+		}
+	case strings.ContainsAny(value, "eE"):
+		if f, err := strconv.ParseFloat(value, 64); err == nil && f >= 1<<53 && f < 1<<64 {
+			return strconv.FormatUint(uint64(f), 10)
+		}
 	}
-	inner := value[1 : len(value)-1]
-	if n, err := strconv.ParseUint(inner, 10, 64); err != nil || n < 1<<53 {
-		return value
-	}
-	return inner
+	return value
 }
 
-func (r *Record) transferMember(key, value string) (err error) {
+func (r *Record) transferMember(later *pending, key, value string) (err error) {
 	if value == "null" {
 		return nil
 	}
 	t := r.transfer()
 	switch key {
 	case "sent":
-		return set(&t.Sent, value, number)
+		return set(later, &t.Sent, value, number)
 	case "resumed_at":
-		return set(&t.ResumedAt, value, number)
+		return set(later, &t.ResumedAt, value, number)
 	}
 	ms := int64(0)
-	err = set(&ms, value, number)
+	err = set(later, &ms, value, number)
 	t.Took = time.Duration(ms) * time.Millisecond
 	return err
 }

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -124,6 +123,8 @@ func TestDecodeLenient(t *testing.T) {
 			`{"kind":"file","path":"a"}`},
 		{`{"kind":"file","path":"a","size":"9007199254740992","ino":"18446744073709551615","dev":"9223372036854775808","sent":"9007199254740993","ms":4}`,
 			`{"kind":"file","path":"a","size":9007199254740992,"ino":18446744073709551615,"dev":9223372036854775808,"sent":9007199254740993,"ms":4}`},
+		{`{"kind":"file","path":"a","size":9.007199254740994e+15,"ino":9.223372036854776e+18,"x":1e3}`,
+			`{"kind":"file","path":"a","size":9007199254740994,"ino":9223372036854775808,"x":1e3}`},
 		{`{"kind":"file","path":"a","x":null,"y":"1"}`, `{"kind":"file","path":"a","x":null,"y":"1"}`},
 	} {
 		var r Record
@@ -131,7 +132,8 @@ func TestDecodeLenient(t *testing.T) {
 			t.Errorf("%s\nis read as %s, %v\nwant %s", test.given, r.append(nil), err, test.want)
 		}
 	}
-	for _, line := range []string{`"size":"7"`, `"ino":"9007199254740991"`, `"size":"9223372036854775808"`, `"size":"-1"`, `"size":""`, `"size":"1.0"`, `"size":"1e3"`, `"ino":"x"`, `"ignored":"true"`, `"size":"\u0031"`, `"ino":"18446744073709551616"`} {
+	for _, line := range []string{`"size":"7"`, `"ino":"9007199254740991"`, `"size":"9223372036854775808"`, `"size":"-1"`, `"size":""`, `"size":"1.0"`, `"size":"1e3"`, `"ino":"x"`, `"ignored":"true"`, `"size":"\u0031"`, `"ino":"18446744073709551616"`,
+		`"size":1e3`, `"ino":1.5e3`, `"ino":1.8446744073709552e19`, `"size":9.3e18`, `"ino":-1e18`, `"ino":1e999`, `"ino":"1e18"`, `"ignored":1e18`, `"size":9007199254740992.0`} {
 		var r Record
 		if r.decode(`{"kind":"file","path":"a",`+line+`}`) == nil {
 			t.Errorf("%s is taken", line)
@@ -148,6 +150,7 @@ func FuzzDecode(f *testing.F) {
 		`{"kind":"dir","path":"a","path_raw":"YQ==","error":{"class":"a","message":"b"}}`,
 		`{"kind":"symlink","path":"\ud800","target":"x"}`,
 		`{"kind":"end","v":1,"records":3}`, `{ "kind" : "z" , "q" : {"a":"\"}"} }`, `{}`, `{"kind":"file","kind":"dir","path":"a"}`,
+		`{"kind":"file","path":"a","size":9.007199254740994e+15,"ino":"18446744073709551615"}`,
 	} {
 		f.Add(line)
 	}
@@ -173,7 +176,7 @@ func FuzzDecode(f *testing.F) {
 		for key, field := range names {
 			if v, ok := m[key]; ok && string(v) != `""` {
 				if key == "size" {
-					v = bytes.Trim(v, `"`)
+					v = []byte(largeNumber(string(v)))
 				}
 				if err := json.Unmarshal(v, field); err != nil {
 					t.Fatalf("%q: decode took what encoding/json does not: %v", key, err)

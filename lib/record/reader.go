@@ -3,14 +3,11 @@ package record
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"strings"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 // Reasons why a stream proves nothing. [Reader.Whole] wraps them.
@@ -226,63 +223,6 @@ func (r *Reader) SkipLine() {
 	r.bytes += sizeIn(r.part)
 }
 
-// sniff puts a decompressor in front of a compressed stream.
-func (r *Reader) sniff() error {
-	magic, err := r.source.Peek(4)
-	if err != nil && err != io.EOF {
-		return err
-	}
-	switch {
-	case IsZstd(magic):
-		z, err := Unzstd(r.source)
-		if err != nil {
-			return err
-		}
-		r.unpack = z
-		r.source = bufio.NewReaderSize(z, 64<<10)
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(r.source)
-		if err != nil {
-			return fmt.Errorf("gzip: %w", err)
-		}
-		r.unpack = z
-		r.source = bufio.NewReaderSize(z, 64<<10)
-	}
-	return nil
-}
-
-// IsZstd reports whether a stream is packed with zstd, by its first four bytes. It may
-// begin with a frame that is to be skipped: pzstd and writers of seekable streams put
-// their tables in such. Source: RFC 8878, sections 3.1.1 and 3.1.2.
-func IsZstd(start []byte) bool {
-	return len(start) >= 4 && (bytes.Equal(start[:4], []byte{0x28, 0xb5, 0x2f, 0xfd}) ||
-		start[0]&0xf0 == 0x50 && bytes.Equal(start[1:4], []byte{0x2a, 0x4d, 0x18}))
-}
-
-// maxWindow is how far back a stream packed with zstd may refer, in bytes: so much
-// of it is kept in memory. The levels up to 20 stay within it.
-const maxWindow = 32 << 20
-
-// Unzstd returns the decompressed data of a zstd stream. Its memory is bounded,
-// whatever the stream asks for.
-func Unzstd(r io.Reader) (io.ReadCloser, error) {
-	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
-	if err != nil {
-		return nil, err
-	}
-	return unzstd{z.IOReadCloser()}, nil
-}
-
-type unzstd struct{ io.ReadCloser }
-
-func (u unzstd) Read(p []byte) (int, error) {
-	n, err := u.ReadCloser.Read(p)
-	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		err = fmt.Errorf("zstd: it takes more than %d MiB of memory to unpack; pack it without --ultra and --long", maxWindow>>20)
-	}
-	return n, err
-}
-
 // End returns the end record; if there was none, an empty one that is not
 // complete. It is known once the stream has been read to its end.
 func (r *Reader) End() End {
@@ -302,7 +242,7 @@ func (r *Reader) Ended() bool { return r.done }
 // whole; see [Reader.Clean].
 func (r *Reader) Whole() error {
 	switch {
-	case errors.Is(r.fault, ErrStopped): // the stream is not to blame
+	case errors.Is(r.fault, ErrStopped), errors.As(r.fault, new(packedError)): // they say it all
 		return r.fault
 	case r.fault != nil:
 		return fmt.Errorf("%w (line %d: %w); run the command before this one again", ErrTruncated, r.line, r.fault)

@@ -245,5 +245,6 @@ func Under(path, dir string) bool {
 }
 
 // Raw returns the line the record was read from, without its newline, or "" if
-// the record was made here.
+// the record was made here. A line with a number that is text, or has an exponent, is not
+// as it was read: its numbers are digits.
 func (r *Record) Raw() string { return r.line }
