@@ -14,6 +14,9 @@ type Sums struct {
 	// while it was read, since no line tells.
 	Skipped func(*record.Record)
 
+	// Append adds the line of a file: [record.AppendSum], or AppendTaggedSum.
+	Append func([]byte, *record.Record) []byte
+
 	w    io.Writer
 	next Output
 	line []byte
@@ -21,7 +24,9 @@ type Sums struct {
 
 // NewSums returns an Output that prints to w, a line a write, and hands records
 // on to next.
-func NewSums(w io.Writer, next Output) *Sums { return &Sums{w: w, next: next} }
+func NewSums(w io.Writer, next Output) *Sums {
+	return &Sums{Append: record.AppendSum, w: w, next: next}
+}
 
 // Write prints the digest of r, if it has one.
 func (s *Sums) Write(r *record.Record) error {
@@ -46,7 +51,7 @@ func (s *Sums) print(r *record.Record) error {
 	if r.Kind != record.KindFile || r.MD5 == "" || r.Error != nil {
 		return nil
 	}
-	s.line = record.AppendSum(s.line[:0], r)
+	s.line = s.Append(s.line[:0], r)
 	_, err := s.w.Write(s.line)
 	return err
 }

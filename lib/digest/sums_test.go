@@ -13,26 +13,45 @@ var awkward = map[string]string{
 	"\\\n\r": "7", "invalid \xff utf-8": "8", " lead": "9", "-n": "10", `\\n`: "11", "é": "12", "d/empty": "",
 }
 
-func TestSumsSatisfyMD5sum(t *testing.T) {
-	md5sum, err := exec.LookPath("md5sum")
-	if err != nil {
-		t.Skip("md5sum is not installed")
-	}
+// TestSumsSatisfy: other programs find every file by our lines, or those that are listed.
+func TestSumsSatisfy(t *testing.T) {
 	root := makeTree(t, awkward)
-	var out strings.Builder
-	got := runTree(t, root, runOptions{out: NewSums(&out, record.NewWriter(new(strings.Builder), "jhash"))})
-	if got.err != nil {
-		t.Fatal(got.err)
+	lines := make(map[string]string)
+	for format, line := range map[string]func([]byte, *record.Record) []byte{"md5sum": record.AppendSum, "bsd": record.AppendTaggedSum} {
+		var out strings.Builder
+		sums := NewSums(&out, record.NewWriter(new(strings.Builder), "jhash"))
+		sums.Append = line
+		if got := runTree(t, root, runOptions{out: sums}); got.err != nil {
+			t.Fatal(got.err)
+		}
+		lines[format] = out.String()
 	}
-	check := exec.Command(md5sum, "--check", "--strict")
-	check.Dir = root
-	check.Stdin = strings.NewReader(out.String())
-	answer, err := check.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s\n%s", err, answer, out.String())
-	}
-	if n := strings.Count(string(answer), "OK\n"); n != len(awkward) {
-		t.Errorf("md5sum checked %d files, want %d", n, len(awkward))
+	escaped := []string{"new\nline", `back\slash`, "cr\rhere", "\\\n\r", `\\n`}
+	for _, test := range []struct {
+		format, program, args, ok string
+		lost                      []string // names that the program does not find
+	}{
+		{"md5sum", "md5sum", "--check --strict", ": OK\n", nil},
+		{"bsd", "md5sum", "--check --strict", ": OK\n", nil},
+		{"bsd", "cksum", "--check --strict", ": OK\n", nil},
+		{"md5sum", "busybox", "md5sum -c", ": OK\n", escaped},
+		{"md5sum", "rhash", "--check -", " OK ", append([]string{" lead"}, escaped[1:]...)},
+	} {
+		t.Run(test.program+" "+test.format, func(t *testing.T) {
+			if _, err := exec.LookPath(test.program); err != nil {
+				t.Skipf("%s is not installed", test.program)
+			}
+			check := exec.Command(test.program, strings.Fields(test.args)...)
+			check.Dir = root
+			check.Stdin = strings.NewReader(lines[test.format])
+			answer, err := check.CombinedOutput()
+			if strings.Contains(string(answer), "ignoring non-option") || strings.Contains(string(answer), "unrecognized option") {
+				t.Skipf("%s is too old: %s", test.program, answer)
+			}
+			if n, want := strings.Count(string(answer), test.ok), len(awkward)-len(test.lost); n != want || (err == nil) != (len(test.lost) == 0) {
+				t.Errorf("%s found %d files, want %d: %v\n%s", test.program, n, want, err, answer)
+			}
+		})
 	}
 }
 
@@ -66,20 +85,26 @@ func TestSums(t *testing.T) {
 	failed := file("failed")
 	failed.Error = &record.Error{Class: record.ClassCorrupt}
 	for _, test := range []struct {
-		rec  *record.Record
-		want string
+		rec       *record.Record
+		want, bsd string
 	}{
-		{file("a/b"), sum + "  a/b\n"},
-		{file("a\nb"), `\` + sum + `  a\nb` + "\n"},
-		{file(`a\b`), `\` + sum + `  a\\b` + "\n"},
-		{file("a\rb"), `\` + sum + `  a\rb` + "\n"},
-		{&record.Record{Kind: record.KindDir, Path: "d"}, ""},
-		{&record.Record{Kind: record.KindFile, Path: "unhashed"}, ""},
-		{failed, ""},
-		{skipped, ""},
+		{file("a/b"), sum + "  a/b\n", "MD5 (a/b) = " + sum + "\n"},
+		{file("a\n\\b"), `\` + sum + `  a\n\\b` + "\n", `\MD5 (a\n\\b) = ` + sum + "\n"},
+		{file(`a\b`), `\` + sum + `  a\\b` + "\n", `MD5 (a\b) = ` + sum + "\n"},
+		{file("a\rb"), `\` + sum + `  a\rb` + "\n", "MD5 (a\rb) = " + sum + "\n"},
+		{&record.Record{Kind: record.KindDir, Path: "d"}, "", ""},
+		{&record.Record{Kind: record.KindFile, Path: "unhashed"}, "", ""},
+		{failed, "", ""},
+		{skipped, "", ""},
 	} {
 		var out strings.Builder
 		next := record.NewWriter(new(strings.Builder), "jhash")
+		var tagged strings.Builder
+		bsd := NewSums(&tagged, next)
+		bsd.Append = record.AppendTaggedSum
+		if err := bsd.Write(test.rec); err != nil || tagged.String() != test.bsd {
+			t.Errorf("Write(%q) printed %q, want %q; %v", test.rec.Path, tagged.String(), test.bsd, err)
+		}
 		heard := ""
 		sums := NewSums(&out, next)
 		sums.Skipped = func(r *record.Record) { heard = r.Path }

@@ -11,11 +11,12 @@ import (
 )
 
 // Formats are what [Format] knows besides records.
-const Formats = "lsjson, md5sum or nul"
+const Formats = "lsjson, md5sum, bsd or nul"
 
 // Format returns an Emit that writes a listing in another form than records, and
 // a function that ends it: lsjson is what rclone's command of that name prints
-// with --hash, md5sum what GNU md5sum prints, nul the paths, each ended by a NUL.
+// with --hash, md5sum what GNU md5sum prints, bsd the lines of BSD's md5, nul the paths,
+// each ended by a NUL.
 // Entries with errors are left out.
 func Format(name string, w *bufio.Writer) (Emit, func() error, error) {
 	switch name {
@@ -40,13 +41,9 @@ func Format(name string, w *bufio.Writer) (Emit, func() error, error) {
 		}
 		return emit, end, nil
 	case "md5sum":
-		return func(r *record.Record) error {
-			if r.Kind != record.KindFile || r.MD5 == "" || r.Error != nil {
-				return nil
-			}
-			_, err := w.Write(record.AppendSum(w.AvailableBuffer(), r))
-			return err
-		}, w.Flush, nil
+		return sums(w, record.AppendSum), w.Flush, nil
+	case "bsd":
+		return sums(w, record.AppendTaggedSum), w.Flush, nil
 	case "nul":
 		return func(r *record.Record) error {
 			if r.Error != nil {
@@ -57,6 +54,17 @@ func Format(name string, w *bufio.Writer) (Emit, func() error, error) {
 		}, w.Flush, nil
 	}
 	return nil, nil, fmt.Errorf("%q is not a format; use ndjson, %s", name, Formats)
+}
+
+// sums returns an Emit that writes the digest of each file.
+func sums(w *bufio.Writer, line func([]byte, *record.Record) []byte) Emit {
+	return func(r *record.Record) error {
+		if r.Kind != record.KindFile || r.MD5 == "" || r.Error != nil {
+			return nil
+		}
+		_, err := w.Write(line(w.AvailableBuffer(), r))
+		return err
+	}
 }
 
 // lsjson is an entry as rclone prints it, in the order of its members.

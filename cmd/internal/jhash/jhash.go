@@ -2,7 +2,7 @@
 //
 // Usage:
 //
-//	jwalk DIR | jhash [-j N] [--cache FILE [--fresh]] [--format md5sum] > tree.ndjson
+//	jwalk DIR | jhash [-j N] [--cache FILE [--fresh]] [--format md5sum|bsd] > tree.ndjson
 //	jhash --check < tree.ndjson
 //
 // Records leave in the order they came. A file that cannot be read keeps its
@@ -69,14 +69,21 @@ too. Send their data with "jput --to".
 
 With --check, jhash reads the files again and compares them with the MD5 in
 their records. Each checked record gets the status "done", or "failed" and an
-error, which is of class "corrupt" if the MD5 differs.`
+error, which is of class "corrupt" if the MD5 differs.
+
+--format md5sum prints lines as GNU md5sum does, and --format bsd as BSD's md5 does:
+MD5 (name) = …. The first escapes a backslash, CR or newline in a name as md5sum does:
+"md5sum -c" finds such a file; rclone, busybox and rhash do not. The second escapes
+only names with a newline: "cksum --check" and "md5sum -c" find all files, and rhash
+all but those with a backslash. Rclone and busybox do not read it.`
 
 const example = `  jwalk ~/photos | jhash | jdiff --dest /Jotta/Archive/photos | jput
   jwalk ~/photos | jhash --cache ~/.cache/jottatools/photos.zst > photos.ndjson
   jwalk . | jhash --cache FILE --fresh --accept-changed '**/*.hc' > tree.ndjson
   jhash --check < photos.ndjson | jq -r 'select(.status == "failed").path'
   jwalk ~/photos | jhash --format md5sum > photos.md5
-  (cd ~/photos && md5sum -c) < photos.md5`
+  (cd ~/photos && md5sum -c) < photos.md5
+  jwalk ~/photos | jhash --format bsd | (cd ~/photos && cksum --check)`
 
 // Main runs the program, and returns its exit code.
 func Main() int {
@@ -92,9 +99,9 @@ func Main() int {
 	f.BoolVar(&o.IgnoreCTime, "ignore-ctime", false, "reuse a digest even if the ctime has changed")
 	f.BoolVar(&o.IgnoreInode, "ignore-inode", false, "reuse a digest even if the inode number has changed")
 	command.PatternsVar(f, &o.Accept, "accept-changed", "accept files that match `PATTERN` even if they seem to be damaged (repeatable)")
-	format := f.String("format", "records", "write `FORMAT`: records, or md5sum lines")
+	format := f.String("format", "records", "write `FORMAT`: records, or lines of md5sum or bsd")
 	f.BoolVar(&o.Check, "check", false, "compare files with the MD5 in their records")
-	cmd.CompleteValues("format", "records", "md5sum")
+	cmd.CompleteValues("format", "records", "md5sum", "bsd")
 	return cmd.Main(func(ctx context.Context, env *command.Env) error { return run(ctx, env, o, *again, *format, f.Changed) })
 }
 
@@ -102,8 +109,8 @@ func run(ctx context.Context, env *command.Env, opts digest.Options, again, form
 	switch {
 	case len(env.Args) > 0:
 		return command.Usagef("jhash reads records from standard input, not files; write: jwalk %s | jhash", env.Args[0])
-	case format != "records" && format != "md5sum":
-		return command.Usagef("--format must be records or md5sum, not %q", format)
+	case format != "records" && format != "md5sum" && format != "bsd":
+		return command.Usagef("--format must be records, md5sum or bsd, not %q", format)
 	case opts.Check && opts.Cache != "":
 		return command.Usagef("--check reads every file, so --cache has no place with it")
 	case opts.Check && format != "records":
@@ -127,7 +134,7 @@ func run(ctx context.Context, env *command.Env, opts digest.Options, again, form
 	opts.Warn, opts.Info = env.Errorf, env.Infof
 
 	stdout := env.ExactSink()
-	if format == "md5sum" {
+	if format != "records" {
 		env.Stdout = io.Discard // its records are only counted
 	}
 	return env.Filter(func(in *record.Reader, out *record.Writer) error {
@@ -139,6 +146,9 @@ func run(ctx context.Context, env *command.Env, opts digest.Options, again, form
 			return err
 		}
 		sums := digest.NewSums(stdout, out)
+		if format == "bsd" {
+			sums.Append = record.AppendTaggedSum
+		}
 		sums.Skipped = func(r *record.Record) { env.Errorf("%s: changed while it was read, or is gone; left out", r.Path) }
 		return errors.Join(digest.Records(ctx, sums, in, opts), in.LeftOut())
 	})

@@ -86,7 +86,7 @@ func Main() int {
 	command.JobsVar(f, &o.jobs, 6, "with --revisions and --at, ask for at most `N` files at once")
 	command.TimeoutVar(f, &o.timeout)
 	cmd.CompleteArgs(connect.RemotePaths)
-	cmd.CompleteValues("format", "ndjson", "lsjson", "md5sum", "nul")
+	cmd.CompleteValues("format", "ndjson", "lsjson", "md5sum", "bsd", "nul")
 	cmd.CompleteValues("state", "completed", "incomplete", "corrupt", "all")
 	return cmd.Main(func(ctx context.Context, env *command.Env) error {
 		if one {
