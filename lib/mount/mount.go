@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -62,6 +63,9 @@ func Mount(service Service, o Options) (*Mounted, error) {
 	if o.ReadOnly {
 		options.Options = append(options.Options, "ro")
 	}
+	if options.DirectMount {
+		directFlags(&options.MountOptions)
+	}
 	// Whoever looks first must find what is in the spool, not what it is to replace.
 	f.takeUp(found)
 	if m.server, err = serve(o.Dir, root, options); err != nil {
@@ -73,6 +77,26 @@ func Mount(service Service, o Options) (*Mounted, error) {
 		close(m.done)
 	}()
 	return m, nil
+}
+
+// directFlags takes out of the options those that mount(2) has as flags, and that go-fuse
+// would hand to the file system, which refuses them. fusermount3 takes them as words, save
+// nosymfollow, which 3.14 does not know.
+func directFlags(o *fuse.MountOptions) {
+	o.DirectMountFlags = unix.MS_NOSUID | unix.MS_NODEV
+	o.Options = slices.DeleteFunc(o.Options, func(option string) bool {
+		switch option {
+		case "noatime":
+			o.DirectMountFlags |= unix.MS_NOATIME
+		case "nosymfollow":
+			o.DirectMountFlags |= unix.MS_NOSYMFOLLOW
+			o.DirectMountStrict = true
+		case "atime":
+		default:
+			return false
+		}
+		return true
+	})
 }
 
 // serve is fs.Mount without its look into the mount, by which go-fuse has the kernel ask

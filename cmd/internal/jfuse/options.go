@@ -18,14 +18,15 @@ import (
 )
 
 // system are the options of mount(8) that are handed to the system as they are.
-var system = []string{"dev", "nodev", "suid", "nosuid", "exec", "noexec", "atime", "noatime", "sync", "dirsync"}
+var system = []string{"dev", "nodev", "suid", "nosuid", "exec", "noexec", "atime", "noatime", "sync", "dirsync", "nosymfollow"}
 
 // ours are names that mount(8) has for flags.
 var ours = map[string]string{"ro": "read-only=true", "rw": "read-only=false"}
 
 // ignored mean something to those who mount, not to what is mounted.
 var ignored = []string{"defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "_netdev", "nofail", "default_permissions", "relatime", "norelatime", "fsname", "subtype",
-	"async", "diratime", "nodiratime", "strictatime", "nostrictatime", "lazytime", "nolazytime", "iversion", "noiversion", "silent", "loud"}
+	"async", "diratime", "nodiratime", "strictatime", "nostrictatime", "lazytime", "nolazytime", "iversion", "noiversion", "silent", "loud",
+	"mand", "nomand", "symfollow"}
 
 // applyOptions reads what stands after -o, and returns what the system gets of it.
 func applyOptions(cmd *command.Command, o *flags) ([]string, error) {
@@ -42,6 +43,10 @@ func applyOptions(cmd *command.Command, o *flags) ([]string, error) {
 			flag := cmd.Flags().Lookup(name)
 			switch {
 			case slices.Contains(ignored, name), strings.HasPrefix(name, "x-"), strings.HasPrefix(name, "comment"):
+			case option == "remount":
+				return nil, command.Usagef("-o remount: a mount of jfuse keeps its options; unmount it, and mount it with others")
+			case option == "nosymfollow" && os.Geteuid() != 0:
+				return nil, command.Usagef("-o nosymfollow: only root can mount so; leave it out")
 			case slices.Contains(system, option):
 				given = append(given, option)
 			case option == "allow_other":
