@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -113,8 +114,18 @@ type goPackage struct {
 	Standard                   bool
 }
 
+// module is the path of our module.
+var module = sync.OnceValue(func() string {
+	text, err := os.ReadFile("../go.mod")
+	if err != nil {
+		panic(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimPrefix(first, "module ")
+})
+
 // short returns the import path without the module's.
-func (p *goPackage) short() string { return strings.TrimPrefix(p.ImportPath, "jottatools/") }
+func (p *goPackage) short() string { return strings.TrimPrefix(p.ImportPath, module()+"/") }
 
 // listPackages returns our packages and what they depend on, built for a
 // platform.
@@ -144,7 +155,7 @@ func listPackages(t *testing.T, goos string) map[string]*goPackage {
 // TestOneFileIsAll holds that jotta has every program.
 func TestOneFileIsAll(t *testing.T) {
 	packages := listPackages(t, "linux")
-	one := packages["jottatools/cmd/jotta"]
+	one := packages[module()+"/cmd/jotta"]
 	for name, p := range packages {
 		if strings.HasPrefix(p.short(), "cmd/internal/") && !slices.Contains(one.Imports, name) {
 			t.Errorf("cmd/jotta has no %s", path.Base(name))
@@ -152,7 +163,7 @@ func TestOneFileIsAll(t *testing.T) {
 	}
 }
 
-func isOurs(p *goPackage) bool { return p.Module != nil && p.Module.Path == "jottatools" }
+func isOurs(p *goPackage) bool { return p.Module != nil && p.Module.Path == module() }
 
 func TestImports(t *testing.T) {
 	said := make(map[string]bool) // once is enough for all platforms
@@ -224,7 +235,7 @@ func forbiddenOurs(p, q string) string {
 func TestTablesAreCurrent(t *testing.T) {
 	packages := listPackages(t, "linux")
 	for name := range ours {
-		if packages["jottatools/"+name] == nil {
+		if packages[module()+"/"+name] == nil {
 			t.Errorf("the table ours lists %s, which is not there", name)
 		}
 	}
