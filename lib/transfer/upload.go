@@ -166,7 +166,7 @@ func (u *uploads) take(rec *record.Record) {
 	if rec.Action == record.ActionPut {
 		size = rec.Size
 	}
-	u.o.Expect(1, size)
+	u.o.Expect(filesOf(rec), size)
 	u.queue.add(rec, p)
 }
 
@@ -245,9 +245,17 @@ func (u *uploads) act(rec *record.Record, p jfs.Path) error {
 	}
 	if err == nil {
 		rec.Status = record.StatusDone
-		u.o.Progress(1, 0)
+		u.o.Progress(filesOf(rec), 0)
 	}
 	return err
+}
+
+// filesOf returns how many files an entry is, for people: a folder is none.
+func filesOf(rec *record.Record) int64 {
+	if rec.Kind == record.KindDir {
+		return 0
+	}
+	return 1
 }
 
 // makeFolder makes the folder p.
