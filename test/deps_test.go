@@ -50,7 +50,7 @@ var ours = map[string][]string{
 	"lib/job":             {"lib/record", "lib/local", "lib/jfs", "lib/brake"},
 	"lib/job/session":     {"lib/local"},
 	"lib/notify":          nil,
-	"lib/schedule":        nil,
+	"lib/schedule":        {"lib/local"},
 	"lib/share":           {"lib/record", "lib/local", "lib/jfs"},
 	"lib/digest/md5lanes": nil,
 	// The mount is no filter: it sends single files with the sender of the uploads.

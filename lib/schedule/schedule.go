@@ -9,13 +9,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"jottatools/lib/local"
 )
 
 // Job is a command to be run.
@@ -123,22 +124,13 @@ func run(ctx context.Context, input string, name string, args ...string) (string
 	return string(out), err
 }
 
-// replace writes a file that others may read.
+// replace writes a file that others may read, whatever the umask.
 func replace(name, text string) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(name+".new", []byte(text), 0o644); err != nil {
+	if err := local.Replace(name, []byte(text)); err != nil {
 		return err
 	}
-	return os.Rename(name+".new", name)
-}
-
-// remove removes a file, and reports whether it was there.
-func remove(name string) (bool, error) {
-	err := os.Remove(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+	return os.Chmod(name, 0o644)
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package schedule
 
 import (
@@ -9,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -167,6 +170,7 @@ esac`})
 }
 
 func TestSystemd(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077)) // as jjob has it
 	dir := fake(t, map[string]string{"systemctl": `echo "$@" >>"$DIR/calls"`, "loginctl": "echo Linger=no"})
 	s := &systemd{filepath.Join(dir, "units"), []string{"--user"}}
 	scheduled(t, s)
@@ -180,6 +184,9 @@ func TestSystemd(t *testing.T) {
 	var left []string
 	for _, e := range entries {
 		left = append(left, e.Name())
+		if info, err := e.Info(); err != nil || info.Mode() != 0o644 {
+			t.Errorf("%s: %v, %v; systemd wants units that all can read", e.Name(), info.Mode(), err)
+		}
 	}
 	if want := []string{"jj.service", "jj.timer"}; !slices.Equal(left, want) {
 		t.Errorf("left are %q, want %q", left, want)

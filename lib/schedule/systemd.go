@@ -81,8 +81,9 @@ func (s *systemd) Remove(ctx context.Context, name string) (bool, error) {
 	}
 	_, err := s.control(ctx, "disable", "--now", name+".timer")
 	for _, kind := range []string{".timer", ".service"} {
-		_, e := remove(s.file(name, kind))
-		err = errors.Join(err, e)
+		if e := os.Remove(s.file(name, kind)); !errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
 	}
 	_, e := s.control(ctx, "daemon-reload")
 	return true, errors.Join(err, e)
