@@ -21,9 +21,9 @@ import (
 // patience is how long one request may take; a test has less.
 var patience = 10 * time.Second
 
-// MaxLines is how much of what was said a monitor gets: its last bytes. Healthchecks.io
-// keeps 100 kB, others less (docs/monitoring.md).
-const MaxLines = 10_000
+// MaxSaid is how many bytes of the messages of a run a monitor gets: the last ones.
+// Healthchecks.io keeps 100 kB, others less.
+const MaxSaid = 10_000
 
 // Address is an http or https URL to tell something to.
 type Address struct{ url *url.URL }
@@ -62,7 +62,7 @@ func End(ctx context.Context, client *http.Client, a Address, code int, said []b
 	if code != 0 {
 		suffix = "/" + strconv.Itoa(code)
 	}
-	return post(ctx, client, a.at(suffix), "text/plain; charset=utf-8", said[max(0, len(said)-MaxLines):])
+	return post(ctx, client, a.at(suffix), "text/plain; charset=utf-8", said[max(0, len(said)-MaxSaid):])
 }
 
 // Hook posts a JSON document to an address.

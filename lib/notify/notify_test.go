@@ -33,14 +33,14 @@ func TestMonitor(t *testing.T) {
 		}
 		for _, err := range []error{
 			Start(t.Context(), client, a), End(t.Context(), client, a, 0, nil),
-			End(t.Context(), client, a, 75, []byte(strings.Repeat("x", MaxLines)+"last line\n")),
+			End(t.Context(), client, a, 75, []byte(strings.Repeat("x", MaxSaid)+"last line\n")),
 		} {
 			if err != nil {
 				t.Error(err)
 			}
 		}
-		if body := got[len(got)-1]; len(body) > MaxLines+100 || !strings.HasSuffix(body, "xlast line\n") {
-			t.Errorf("of %d bytes it gets %d, which end in %q", MaxLines+10, len(body), body[len(body)-20:])
+		if body := got[len(got)-1]; len(body) > MaxSaid+100 || !strings.HasSuffix(body, "xlast line\n") {
+			t.Errorf("of %d bytes it gets %d, which end in %q", MaxSaid+10, len(body), body[len(body)-20:])
 		}
 		got[len(got)-1], _, _ = strings.Cut(got[len(got)-1], " x")
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -47,20 +48,26 @@ type Status struct {
 	Note   func(Found) string // a line more about the job, or ""; may be nil
 }
 
-// Show shows reports, and reports whether a person has to look at one.
-func (s Status) Show(to Page, found []Found, now time.Time) (red bool, err error) {
+// Show shows reports. Bad is an error if there are none, or a person has to look at one; then
+// its text is empty, since the report says why.
+func (s Status) Show(to Page, found []Found, now time.Time) (bad, err error) {
+	if len(found) == 0 {
+		return errors.New("nothing is known of that; it has never been stored from here"), nil
+	}
 	for i, r := range found {
-		red = red || r.Red(now, s.MaxAge)
+		if r.Red(now, s.MaxAge) {
+			bad = errors.New("")
+		}
 		if s.JSON {
 			err = to.PrintJSON(r.Report, "")
 		} else {
 			err = s.write(to.TextSink(), r, i > 0, now)
 		}
 		if err != nil {
-			return red, err
+			return nil, err
 		}
 	}
-	return red, nil
+	return bad, nil
 }
 
 func (s Status) write(w io.Writer, r Found, apart bool, now time.Time) error {

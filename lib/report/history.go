@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -104,7 +103,7 @@ func History(name string) ([]Past, error) {
 			runs = append(runs, p)
 		}
 	}
-	return slices.Clip(runs), nil
+	return runs, nil
 }
 
 // Progress says, for a person who has stopped the run, what it has done.

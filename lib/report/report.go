@@ -245,13 +245,22 @@ func Load(name string) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", name, ErrNoReport, err)
 	}
-	if b, err := read(name+unfinished, 100); err == nil {
+	if b, err := read(Unfinished(name), 100); err == nil {
 		r.Unfinished, err = time.Parse(time.RFC3339, strings.TrimSpace(string(b)))
 		if err != nil { // cut short with the run
 			r.Unfinished = r.Ended
 		}
 	}
 	return r, nil
+}
+
+// Unfinished returns the file beside a report that is there while a run is going on.
+func Unfinished(name string) string { return name + unfinished }
+
+// Begun notes beside a report that a run is going on. The caller removes the [Unfinished]
+// file when the run has come to its end.
+func Begun(name string, started time.Time) error {
+	return os.WriteFile(Unfinished(name), []byte(started.Format(time.RFC3339Nano)+"\n"), 0o600)
 }
 
 // parse reads the content of a report.
@@ -290,6 +299,37 @@ func (r *Report) Save(name string) error {
 		return fmt.Errorf("save the report: %w", err)
 	}
 	return nil
+}
+
+// First returns the report of a job that has none yet. Who says whose account it uses, unless
+// that is a jserve of this machine's own.
+func First(source, dest string, local bool, who func() (server, user, profile string)) *Report {
+	return &Report{Version: 1, Source: source, Dest: dest, Account: NewAccount(local, who)}
+}
+
+// NewAccount returns the account of a run; see [First].
+func NewAccount(local bool, who func() (server, user, profile string)) (a Account) {
+	if local {
+		return Account{Server: Local}
+	}
+	a.Server, a.User, a.Profile = who()
+	return a
+}
+
+// SaveTrouble notes in the report in a file why a run could not even begin. If there is no
+// report, it saves the one that first returns, unless that is nil.
+func SaveTrouble(name, text string, now time.Time, first func() *Report) error {
+	r, err := Load(name)
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		if r = first(); r == nil {
+			return nil
+		}
+	}
+	r.NoteTrouble(text, now)
+	return r.Save(name)
 }
 
 // NoteTrouble notes that a run could not even begin, and why.

@@ -82,16 +82,11 @@ func (o *syncOptions) status(ctx context.Context, env *command.Env, args []strin
 		}
 		return o.writeMetrics(report.Metrics(reports, time.Now()))
 	}
-	red, err := report.Status{MaxAge: maxAge, JSON: o.json, Note: o.scheduled(ctx, env)}.Show(env, found, time.Now())
-	switch {
-	case err != nil:
-		return err
-	case len(found) == 0:
-		return command.Exit(command.ExitPartial, errors.New("nothing is known of that; it has never been stored from here"))
-	case red:
-		return command.Exit(command.ExitPartial, errors.New(""))
+	bad, err := report.Status{MaxAge: maxAge, JSON: o.json, Note: o.scheduled(ctx, env)}.Show(env, found, time.Now())
+	if bad != nil {
+		return command.Exit(command.ExitPartial, bad)
 	}
-	return nil
+	return err
 }
 
 // parseAge reads the value of --max-age, which may also be a duration of Go's.
@@ -187,7 +182,7 @@ func (o *syncOptions) forgetJob(ctx context.Context, env *command.Env, key strin
 	defer lock.Close()
 	marked := forgetMark(ctx, env, o.folders.Memory(key))
 	for _, name := range []string{
-		o.folders.Report(key), o.folders.Report(key) + ".unfinished", o.folders.Memory(key), o.folders.History(key), o.folders.HashCache(key),
+		o.folders.Report(key), report.Unfinished(o.folders.Report(key)), o.folders.Memory(key), o.folders.History(key), o.folders.HashCache(key),
 	} {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -75,8 +75,8 @@ func (c *common) copyReport(env *command.Env, final string) error {
 	return err
 }
 
-// mendCache removes the hash cache of a job if it is none any more, as after a power
-// failure: jhash does not touch what may be another file.
+// mendCache removes the hash cache of a job if a power failure has made something else of
+// it: jhash does not touch a file that may not be a cache.
 func mendCache(env *command.Env, name string) error {
 	f, err := os.Open(name)
 	if err != nil {

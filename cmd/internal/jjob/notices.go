@@ -145,8 +145,8 @@ func (e *ear) Write(b []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.tail = append(e.tail, b...)
-	if over := len(e.tail) - 2*notify.MaxLines; over > 0 {
-		e.tail = append(e.tail[:0], e.tail[over+notify.MaxLines:]...)
+	if over := len(e.tail) - 2*notify.MaxSaid; over > 0 {
+		e.tail = append(e.tail[:0], e.tail[over+notify.MaxSaid:]...)
 	}
 	e.to.Write(b) // nobody could be told that it fails
 	return len(b), nil
@@ -174,5 +174,5 @@ func (e *ear) last() []byte {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return append([]byte(nil), e.tail[max(0, len(e.tail)-notify.MaxLines):]...)
+	return append([]byte(nil), e.tail[max(0, len(e.tail)-notify.MaxSaid):]...)
 }

@@ -6,17 +6,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"jottatools/lib/command"
 	"jottatools/lib/connect"
 	"jottatools/lib/job/session"
+	"jottatools/lib/report"
 )
 
 const restoreLong = `Jottarestore makes the folder DIR what is stored in the remote folder REMOTE, such as
 /Jotta/Archive/photos. Without REMOTE it is where "jottasync DIR" stores,
-/Jotta/Archive/HOST/PATH-OF-DIR. DIR is made if there is none. It is the pipe
+/Jotta/Archive/HOST/PATH-OF-DIR. If DIR does not exist, it is made. It is the pipe
 
   jwalk DIR | jhash | jdiff --reverse --dest REMOTE | jget -C DIR | jreport
 
@@ -127,12 +129,12 @@ func (r *restoreRun) work(ctx context.Context) (code int, err error) {
 		return 0, err
 	}
 	if !r.dryRun {
-		if err := os.WriteFile(r.final+".unfinished", []byte(r.started.Format(time.RFC3339Nano)+"\n"), 0o600); err != nil {
+		if err := report.Begun(r.final, r.started); err != nil {
 			return 0, err
 		}
 	}
-	var opened opened
-	defer opened.close()
+	var folders opened
+	defer folders.close()
 	for {
 		stages := 0
 		if code, stages, err = r.round(ctx); err != nil {
@@ -140,11 +142,11 @@ func (r *restoreRun) work(ctx context.Context) (code int, err error) {
 		}
 		if stages == 1 { // only jls has run, and found nothing to restore
 			if !r.dryRun {
-				os.Remove(r.final + ".unfinished")
+				os.Remove(report.Unfinished(r.final))
 			}
 			return code, nil
 		}
-		if code != command.ExitPartial || r.dryRun || ctx.Err() != nil || !opened.more(r.id.source, r.s.File("report.json")) {
+		if code != command.ExitPartial || r.dryRun || ctx.Err() != nil || !folders.more(r.id.source, r.s.File("report.json")) {
 			break
 		}
 		r.env.Infof("folders that their owner could not list are open to the owner now; going on")
@@ -162,7 +164,7 @@ func (r *restoreRun) work(ctx context.Context) (code int, err error) {
 			code = command.ExitPartial
 		}
 	}
-	return code, os.Remove(r.final + ".unfinished")
+	return code, os.Remove(report.Unfinished(r.final))
 }
 
 // round runs the pipe once, and returns how many stages it had.
@@ -187,7 +189,7 @@ func (r *restoreRun) plan() (session.Plan, error) {
 			return nil, err
 		}
 	}
-	list := func(more ...string) []string { return append(append([]string(nil), r.talk...), more...) }
+	list := func(more ...string) []string { return slices.Concat(r.talk, more) }
 	sum := list("--restore", "--source", string(r.id.dest), "--dest", r.id.source, "--started", r.started.Format(time.RFC3339Nano))
 	if r.local {
 		sum = append(sum, "--local")
@@ -198,7 +200,7 @@ func (r *restoreRun) plan() (session.Plan, error) {
 	} else {
 		sum = append(sum, "--file", r.s.File("report.json"), "--previous", r.final)
 		middle = "jget"
-		get = append(append(list("-C", r.id.source), r.get...), r.transfer...)
+		get = slices.Concat(list("-C", r.id.source), r.get, r.transfer)
 	}
 	diff := list("--reverse")
 	var p session.Plan

@@ -49,7 +49,7 @@ func (r *run) do(ctx context.Context, c *common, n *notices, ready func() error,
 		said = n.heard.write
 		r.env.Stderr = said
 	}
-	code, err := r.ready(ctx, c, n, said, ready, work)
+	code, err := r.locked(ctx, c, n, said, ready, work)
 	if errors.Is(err, errBusy) {
 		return err // the other run is the one to hear of
 	}
@@ -68,8 +68,9 @@ func (r *run) do(ctx context.Context, c *common, n *notices, ready func() error,
 	return command.Exit(code, errors.New(""))
 }
 
-// ready takes the lock, and runs the job if it can.
-func (r *run) ready(ctx context.Context, c *common, n *notices, said *os.File, ready func() error, work func(context.Context) (int, error)) (code int, err error) {
+// locked takes the lock and runs the job, unless ready says that it cannot run. What the
+// programs say goes to said.
+func (r *run) locked(ctx context.Context, c *common, n *notices, said *os.File, ready func() error, work func(context.Context) (int, error)) (code int, err error) {
 	if err := ready(); err != nil {
 		n.began(ctx, r, c)
 		return 0, err
@@ -105,7 +106,7 @@ func (r *run) sayInterrupted() {
 
 // enterable returns an error if there is no such folder.
 func enterable(dir string) error {
-	info, err := os.Stat(filepath.Join(dir) + string(filepath.Separator) + ".")
+	info, err := os.Stat(dir + string(filepath.Separator) + ".") // which takes the permission to enter it
 	if err != nil || !info.IsDir() {
 		return fmt.Errorf("%s: there is no such folder, or it cannot be entered", dir)
 	}
@@ -114,18 +115,10 @@ func enterable(dir string) error {
 
 // trouble notes in the report why the run could not begin. Without a report it makes one.
 func (r *run) trouble(why error, local bool) {
-	last, err := report.Load(r.final)
-	if err != nil {
-		return // whoever reads it hears that
-	}
-	if last == nil {
-		last = &report.Report{Version: 1, Source: r.id.source, Dest: string(r.id.dest)}
-		if last.Account = (report.Account{Server: report.Local}); !local {
-			last.Account.Server, last.Account.User, last.Account.Profile = connect.Who()
-		}
-	}
-	last.NoteTrouble(why.Error(), time.Now())
-	if err := last.Save(r.final); err != nil {
+	err := report.SaveTrouble(r.final, why.Error(), time.Now(), func() *report.Report {
+		return report.First(r.id.source, string(r.id.dest), local, connect.Who)
+	})
+	if err != nil && !errors.Is(err, report.ErrNoReport) { // status says that of a report that cannot be read
 		r.env.Errorf("%v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -69,7 +70,7 @@ func (r *syncRun) work(ctx context.Context) (code int, err error) {
 		return 0, err
 	}
 	if !r.dry() { // whatever becomes of this run, status will know that it began
-		if err := os.WriteFile(r.final+".unfinished", []byte(r.started.Format(time.RFC3339Nano)+"\n"), 0o600); err != nil {
+		if err := report.Begun(r.final, r.started); err != nil {
 			return 0, err
 		}
 	}
@@ -80,7 +81,7 @@ func (r *syncRun) work(ctx context.Context) (code int, err error) {
 	if r.dry() {
 		return code, nil
 	}
-	if err := os.Remove(r.final + ".unfinished"); err != nil {
+	if err := os.Remove(report.Unfinished(r.final)); err != nil {
 		return code, err
 	}
 	if ctx.Err() == nil {
@@ -163,9 +164,7 @@ func (r *syncRun) round(ctx context.Context) int {
 
 // plan says to the script what its pipe is made of.
 func (r *syncRun) plan() session.Plan {
-	walk := append([]string(nil), r.talk...)
-	walk = append(walk, r.walk...)
-	hash := append(append([]string(nil), r.talk...), r.hash...)
+	hash := slices.Concat(r.talk, r.hash)
 	if r.verify != verifyAll {
 		if cache := r.folders.HashCache(r.id.key); isDir(r.folders.Cache) {
 			hash = append(hash, "--cache", cache)
@@ -173,8 +172,8 @@ func (r *syncRun) plan() session.Plan {
 			r.env.Errorf("the folder %s for caches cannot be made; every file is read", r.folders.Cache)
 		}
 	}
-	diff := append(append([]string(nil), r.talk...), "--dest", string(r.id.dest), "--state", r.memory())
-	sum := append(append([]string(nil), r.talk...), r.sum...)
+	diff := slices.Concat(r.talk, []string{"--dest", string(r.id.dest), "--state", r.memory()})
+	sum := slices.Concat(r.talk, r.sum)
 	if r.limit > 0 {
 		sum = append(sum, "--out-of-time", r.s.File("late"))
 	}
@@ -189,21 +188,21 @@ func (r *syncRun) plan() session.Plan {
 		sum, diff = append(sum, "--dry-run"), append(diff, "--changes")
 	case r.verify == "":
 		sum, diff = append(sum, "--file", r.s.File("report.json"), "--previous", r.final), append(diff, "--changes")
-		middle, put = "jput", append(append(put, r.talk...), r.transfer...)
+		middle, put = "jput", slices.Concat(r.talk, r.transfer)
 		if r.prune {
-			after, rm = "jrm", append(rm, r.talk...)
+			after, rm = "jrm", r.talk
 		}
 	default: // each entry is to be proved
 		proof := "all"
 		if r.slice != "" {
 			proof, middle = r.slice, "jverify"
-			put = append(append(append(put, r.talk...), r.transfer...), "--slice", r.slice)
+			put = slices.Concat(r.talk, r.transfer, []string{"--slice", r.slice})
 		}
 		sum = append(sum, "--file", r.s.File("report.json"), "--previous", r.final, "--proof", proof)
 	}
 	var p session.Plan
 	p.Set("src", r.id.source)
-	p.SetList("walk", walk)
+	p.SetList("walk", slices.Concat(r.talk, r.walk))
 	p.SetList("hash", hash)
 	p.SetList("diff", append(diff, r.diff...))
 	p.Set("middle", middle)

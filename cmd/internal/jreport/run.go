@@ -81,12 +81,7 @@ func readKnown(name string) (record.Known, error) {
 // account returns whose account the programs of the run use. It stands in the
 // report for people: trouble with it is what the others fail of, and tell.
 func (o *options) account() report.Account {
-	if o.local {
-		return report.Account{Server: report.Local}
-	}
-	var a report.Account
-	a.Server, a.User, a.Profile = connect.Who()
-	return a
+	return report.NewAccount(o.local, connect.Who)
 }
 
 // before returns the report of the run before, if there was one.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"jottatools/lib/command"
+	"jottatools/lib/connect"
 	"jottatools/lib/report"
 )
 
@@ -23,16 +24,11 @@ func status(env *command.Env, o options) error {
 	if err != nil {
 		return noReport(err)
 	}
-	red, err := report.Status{MaxAge: o.maxAge, JSON: o.json}.Show(env, found, time.Now())
-	switch {
-	case err != nil:
-		return err
-	case len(found) == 0:
-		return command.Exit(command.ExitPartial, errors.New("nothing is known of that; it has never been stored from here"))
-	case red:
-		return command.Exit(command.ExitPartial, errors.New(""))
+	bad, err := report.Status{MaxAge: o.maxAge, JSON: o.json}.Show(env, found, time.Now())
+	if bad != nil {
+		return command.Exit(command.ExitPartial, bad)
 	}
-	return nil
+	return err
 }
 
 // again prints which files the next run has to hash afresh.
@@ -78,18 +74,12 @@ func trouble(o options) error {
 	if o.file == "" {
 		return command.Usagef("--trouble needs --file, the report to note it in")
 	}
-	r, err := load(o.file)
-	switch {
-	case err != nil:
-		return err
-	case r == nil && o.source == "":
-		return nil
-	case r == nil: // the first run of a job
-		r = &report.Report{Version: 1, Source: o.source, Dest: o.dest}
-		r.Account = o.account()
-	}
-	r.NoteTrouble(o.trouble, time.Now())
-	return r.Save(o.file)
+	return noReport(report.SaveTrouble(o.file, o.trouble, time.Now(), func() *report.Report {
+		if o.source == "" {
+			return nil
+		}
+		return report.First(o.source, o.dest, o.local, connect.Who) // the first run of a job
+	}))
 }
 
 // load reads a report; nil: there is none.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -115,5 +114,5 @@ func readCodes(name string) ([]Ended, error) {
 		}
 		ended[i] = Ended{program, code}
 	}
-	return slices.Clip(ended), nil
+	return ended, nil
 }

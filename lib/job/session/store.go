@@ -115,7 +115,8 @@ func (s *server) stop() {
 	s.lock.Close()
 }
 
-// password returns what a file holds, which is made with a new password if there is none.
+// password reads the password from a file. If the file does not exist, it makes one with a
+// new password.
 func password(file string) (string, error) {
 	b, err := os.ReadFile(file)
 	if err == nil && len(b) > 0 {
